@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file hakmem.h
+ * What libhakmem offers beyond malloc and its family, whose declarations stay in <stdlib.h>
+ * and <malloc.h>. Every function may be called from any thread at any time, allocates
+ * nothing unless it says so, and leaves errno alone unless it says so.
+ */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HAKMEM_VERSION_MAJOR 0
+#define HAKMEM_VERSION_MINOR 1
+#define HAKMEM_VERSION_PATCH 0
+
+/** The library's version as "MAJOR.MINOR.PATCH". Compare with the macros above, which are
+ * those of the header the program was compiled with. Static storage. */
+const char *hakmem_version(void);
+
+/** The name of the profile in force in this process, as picked by HAKMEM_PROFILE or
+ * hakmem.conf at process start. Static storage. */
+const char *hakmem_profile(void);
+
+/**
+ * Reads an option as text, in the form that hakmem.conf takes.
+ * @param name  option, as in hakmem.conf(5)
+ * @param buf   where the text goes, always terminated when size > 0; may be NULL if size is 0
+ * @param size  bytes in buf
+ * @return length of the whole text without its terminator (like snprintf, so a result of
+ *         size or more means it was cut), or -1 with errno ENOENT: no such option
+ */
+int hakmem_option_get(const char *name, char *buf, size_t size);
+
+/**
+ * Changes an option that may change while the process runs.
+ * @param name   option, as in hakmem.conf(5)
+ * @param value  its new value as text, as in hakmem.conf
+ * @return 0, or -1 with errno ENOENT (no such option), EINVAL (not a value it can take),
+ *         EPERM (fixed at process start)
+ */
+int hakmem_option_set(const char *name, const char *value);
+
+/**
+ * Gives free memory back to the system now: this thread's cache, parked caches, BigCache,
+ * empty slabs and SuperSlabs, all regardless of trim_interval. Other running threads' caches
+ * stay theirs; those threads give them back at their next slow path. May take milliseconds.
+ * @return bytes that went back to the system
+ */
+size_t hakmem_trim(void);
+
+/** Empties the calling thread's cache into the slabs, for a thread that is about to sleep. */
+void hakmem_thread_flush(void);
+
+/**
+ * The number of bytes that malloc(size) makes usable, so that a growing container can use
+ * all of them. Same value as malloc_usable_size of the block that malloc(size) returns.
+ * @return 0 when size is more than malloc can ever provide (PTRDIFF_MAX)
+ */
+size_t hakmem_good_size(size_t size);
+
+/** Version of struct hakmem_stats: its first fields never change, later ones are added. */
+#define HAKMEM_STATS_VERSION 1
+
+/** Process-wide statistics. Counters are cumulative since process start; sizes are bytes.
+ * Under concurrency each value is exact for some moment during the call. */
+struct hakmem_stats {
+    uint32_t version; /**< set by the caller: HAKMEM_STATS_VERSION */
+    uint32_t size;    /**< set by the caller: sizeof(struct hakmem_stats) */
+
+    uint64_t small_bytes;     /**< in blocks of size classes taken from slabs (live or cached) */
+    uint64_t cached_bytes;    /**< of these, free in thread caches (upper bound) */
+    uint64_t medium_bytes;    /**< in live medium blocks */
+    uint64_t big_bytes;       /**< in live big blocks */
+    uint64_t bigcache_bytes;  /**< in freed big blocks kept for reuse */
+    uint64_t retained_bytes;  /**< in empty runs of SuperSlabs whose pages are still resident */
+    uint64_t mapped_bytes;    /**< SuperSlabs, big blocks and BigCache: address space with memory */
+    uint64_t mapped_peak;     /**< highest mapped_bytes so far */
+    uint64_t metadata_bytes;  /**< descriptors, caches' arrays, region map */
+
+    uint64_t superslabs;       /**< SuperSlabs mapped now */
+    uint64_t superslabs_peak;  /**< most at once so far */
+    uint64_t superslabs_mapped;   /**< mapped since start */
+    uint64_t superslabs_released; /**< given back since start */
+    uint64_t slabs;            /**< slabs in use */
+
+    uint64_t thread_caches;    /**< thread caches in use by a thread */
+    uint64_t parked_caches;    /**< parked for the next thread */
+
+    uint64_t refills;          /**< bins filled from slabs */
+    uint64_t refilled_blocks;  /**< blocks they got */
+    uint64_t flushes;          /**< bins emptied into slabs */
+    uint64_t flushed_blocks;   /**< blocks they gave */
+    uint64_t bigcache_hits;    /**< big blocks served from BigCache */
+    uint64_t bigcache_misses;  /**< big blocks that needed a mapping */
+    uint64_t trims;            /**< passes that looked for memory to give back */
+    uint64_t trimmed_bytes;    /**< bytes they gave back */
+    uint64_t mmap_calls;       /**< system calls by kind */
+    uint64_t munmap_calls;
+    uint64_t madvise_calls;
+    uint64_t mprotect_calls;
+    uint64_t mremap_calls;
+    uint64_t lock_waits;       /**< times a thread had to sleep for a lock */
+};
+
+/**
+ * Fills in statistics.
+ * @param stats  its version and size fields tell what the caller was compiled with; fields
+ *               that this library does not know are set to 0
+ * @return 0, or -1 with errno EINVAL: version or size is not one this library can serve
+ */
+int hakmem_stats(struct hakmem_stats *stats);
+
+/** Forms of hakmem_stats_print. */
+enum hakmem_stats_format {
+    HAKMEM_STATS_TEXT = 0, /**< for people */
+    HAKMEM_STATS_JSON = 1  /**< one object, one line, the field names above and per-class rows */
+};
+
+/**
+ * Writes statistics to a file descriptor.
+ * @param fd      open for writing; short writes are continued, other errors end the output
+ * @param format  HAKMEM_STATS_TEXT or HAKMEM_STATS_JSON
+ * @return 0, or -1 with errno EINVAL: no such format
+ */
+int hakmem_stats_print(int fd, enum hakmem_stats_format format);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* base: the vocabulary every other file uses. Includes nothing of ours. */
+#ifndef HM_BASE_H
+#define HM_BASE_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#define HM_LIKELY(x) __builtin_expect(!!(x), 1)
+#define HM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HM_NOINLINE __attribute__((noinline))
+#define HM_COLD __attribute__((cold, noinline))
+#define HM_INLINE static inline __attribute__((always_inline))
+#define HM_EXPORT __attribute__((visibility("default")))
+/* For data that other files of the library use: -fvisibility=hidden covers definitions
+ * only, and without this every access would go through the global offset table. */
+#define HM_HIDDEN __attribute__((visibility("hidden")))
+#define HM_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define HM_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Three kinds of check. HM_ASSERT: our own invariant, verified in debug builds. Misuse by
+ * the caller: fail.h. Layout: _Static_assert beside the structure. */
+#ifdef HM_ENABLE_DEBUG
+#define HM_DEBUG 1
+#else
+#define HM_DEBUG 0
+#endif
+#define HM_ASSERT(cond)                                  \
+    do {                                                 \
+        if (HM_DEBUG && HM_UNLIKELY(!(cond)))            \
+            hm_assert_failed(__FILE__, __LINE__, #cond); \
+    } while (0)
+noreturn void hm_assert_failed(const char *file, int line, const char *cond);
+
+/* Keeps the compiler from looking through a value: on the fast path it would otherwise
+ * compute two forms of an index, or an address of its own, at an instruction each. */
+#define HM_OPAQUE(x) __asm__("" : "+r"(x))
+/* The same, in the register that results are returned in, which saves moving it there. */
+#ifdef __x86_64__
+#define HM_RESULT(x) __asm__("" : "+a"(x))
+#else
+#define HM_RESULT(x) HM_OPAQUE(x)
+#endif
+
+#define HM_KIB ((size_t)1 << 10)
+#define HM_MIB ((size_t)1 << 20)
+#define HM_GIB ((size_t)1 << 30)
+
+/* Every malloc result is aligned to this many bytes: max_align_t on the 64-bit ABIs. */
+#define HM_ALIGNMENT ((size_t)16)
+/* Cache line: the granularity at which threads disturb each other. */
+#define HM_CACHE_LINE 64
+
+/* Memory orders, spelled briefly: each use names what it pairs with. */
+#define hm_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
+#define hm_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
+#define hm_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define hm_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define hm_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define hm_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+
+HM_INLINE size_t hm_round_up(size_t n, size_t pow2)
+{
+    return (n + (pow2 - 1)) & ~(pow2 - 1);
+}
+
+HM_INLINE size_t hm_round_down(size_t n, size_t pow2)
+{
+    return n & ~(pow2 - 1);
+}
+
+HM_INLINE bool hm_is_pow2(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+HM_INLINE unsigned hm_log2(size_t n) /* floor; n > 0 */
+{
+    return 63u - (unsigned)__builtin_clzll((unsigned long long)n);
+}
+
+HM_INLINE size_t hm_pow2_ceil(size_t n)
+{
+    return n <= 1 ? 1 : (size_t)1 << (hm_log2(n - 1) + 1);
+}
+
+HM_INLINE size_t hm_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+HM_INLINE size_t hm_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+#include "big.h"
+#include "meta.h"
+#include "option.h"
+#include "os.h"
+#include "superslab.h"
+
+#define GRANULE HM_REGION_GRANULE
+#define BINS 128
+/* Extents looked at in one bin for the best fit: more finds little and costs every miss.
+ */
+#define FIT_LOOKS 16
+
+static struct {
+    struct hm_lock lock;
+    struct hm_big *bins[BINS];        /* [L:lock] */
+    uint64_t nonempty[BINS / 64];     /* [L:lock] a bit for each bin */
+    struct hm_big *oldest, *youngest; /* [L:lock] */
+    struct hm_big *unused;            /* [L:lock] descriptors */
+    struct hm_big *_Atomic deferred;  /* [any] freed while fork elsewhere */
+} big;
+
+struct hm_big_counts hm_big_counts;
+
+void hm_big_init(void)
+{
+    hm_lock_init(&big.lock, HM_RANK_BIG);
+}
+
+struct hm_lock *hm_big_lock(void)
+{
+    return &big.lock;
+}
+
+static unsigned bin_of(size_t size)
+{
+    size_t granules = size / GRANULE;
+    unsigned log = hm_log2(granules);
+    unsigned quarter = log < 2 ? 0 : (unsigned)(granules >> (log - 2)) & 3;
+    return (unsigned)hm_min(4 * log + quarter, BINS - 1);
+}
+
+static void own(struct hm_big *b)
+{
+    hm_region_set(b->base, b->size, (hm_owner)b | HM_OWNER_BIG);
+}
+
+/* Descriptors and lists. Callers hold the lock. */
+
+static struct hm_big *descriptor(void)
+{
+    struct hm_big *b = big.unused;
+    if (b != NULL)
+        big.unused = b->next;
+    return b;
+}
+
+static void retire(struct hm_big *b)
+{
+    hm_store_relaxed(&b->life, HM_BIG_UNUSED);
+    b->next = big.unused;
+    big.unused = b;
+}
+
+static void cache_insert(struct hm_big *b)
+{
+    unsigned bin = bin_of(b->size);
+    b->prev = NULL;
+    b->next = big.bins[bin];
+    if (b->next != NULL)
+        b->next->prev = b;
+    big.bins[bin] = b;
+    big.nonempty[bin / 64] |= (uint64_t)1 << bin % 64;
+    b->younger = NULL;
+    b->older = big.youngest;
+    if (b->older != NULL)
+        b->older->younger = b;
+    else
+        big.oldest = b;
+    big.youngest = b;
+    hm_store_relaxed(&b->life, HM_BIG_CACHED);
+    hm_add_relaxed(&hm_big_counts.cached_bytes, b->size);
+}
+
+static void cache_remove(struct hm_big *b)
+{
+    unsigned bin = bin_of(b->size);
+    if (b->prev != NULL)
+        b->prev->next = b->next;
+    else
+        big.bins[bin] = b->next;
+    if (b->next != NULL)
+        b->next->prev = b->prev;
+    if (big.bins[bin] == NULL)
+        big.nonempty[bin / 64] &= ~((uint64_t)1 << bin % 64);
+    if (b->younger != NULL)
+        b->younger->older = b->older;
+    else
+        big.youngest = b->older;
+    if (b->older != NULL)
+        b->older->younger = b->younger;
+    else
+        big.oldest = b->younger;
+    hm_store_relaxed(&b->life, HM_BIG_UNUSED);
+    hm_sub_relaxed(&hm_big_counts.cached_bytes, b->size);
+}
+
+static struct hm_big *cached_at(const char *addr)
+{
+    hm_owner o = hm_region_get(addr);
+    struct hm_big *b = hm_owner_ptr(o);
+    bool cached =
+        hm_owner_kind(o) == HM_OWNER_BIG && hm_load_relaxed(&b->life) == HM_BIG_CACHED;
+    return cached ? b : NULL;
+}
+
+/* Caches an extent, merged with its neighbours. */
+static void cache_merge(struct hm_big *b)
+{
+    struct hm_big *left = cached_at(b->base - 1), *right = cached_at(b->base + b->size);
+    if (left != NULL && left->base + left->size == b->base) {
+        cache_remove(left);
+        b->base = left->base;
+        b->size += left->size;
+        b->zeroed = b->zeroed && left->zeroed;
+        retire(left);
+        own(b);
+    }
+    if (right != NULL && b->base + b->size == right->base) {
+        cache_remove(right);
+        b->size += right->size;
+        b->zeroed = b->zeroed && right->zeroed;
+        retire(right);
+        own(b);
+    }
+    cache_insert(b);
+}
+
+/* Extents freed while another thread forked. */
+static void deferred_give(void)
+{
+    if (HM_LIKELY(hm_load_relaxed(&big.deferred) == NULL))
+        return;
+    struct hm_big *b =
+        atomic_exchange_explicit(&big.deferred, NULL, memory_order_acquire);
+    while (b != NULL) {
+        struct hm_big *next = b->next;
+        b->freed_at = hm_load_relaxed(&hm_clock);
+        cache_merge(b);
+        b = next;
+    }
+}
+
+/* The smallest cached extent that holds `size`, or nearly. */
+static struct hm_big *cache_find(size_t size)
+{
+    struct hm_big *best = NULL;
+    unsigned bin = bin_of(size), looks = 0;
+    for (struct hm_big *b = big.bins[bin]; b != NULL && looks < FIT_LOOKS; b = b->next) {
+        if (b->size >= size && (best == NULL || b->size < best->size))
+            best = b;
+        looks++;
+    }
+    if (best != NULL)
+        return best;
+    for (bin++; bin < BINS; bin = (bin / 64 + 1) * 64) {
+        uint64_t word = big.nonempty[bin / 64] >> bin % 64;
+        if (word != 0)
+            return big.bins[bin + (unsigned)__builtin_ctzll(word)];
+    }
+    return NULL;
+}
+
+/* Cuts what is beyond `size` off an extent that is in no list, and caches it. */
+static void cut(struct hm_big *b, size_t size, uint64_t freed_at)
+{
+    struct hm_big *rest = b->size > size ? descriptor() : NULL;
+    if (rest == NULL)
+        return;
+    rest->base = b->base + size;
+    rest->size = b->size - size;
+    rest->zeroed = b->zeroed;
+    rest->front = 0;
+    rest->freed_at = freed_at;
+    b->size = size;
+    own(rest);
+    cache_merge(rest);
+}
+
+static void set_live(struct hm_big *b)
+{
+    hm_add_relaxed(&hm_big_counts.live_bytes, b->size);
+    hm_store_release(&b->life, HM_BIG_LIVE);
+}
+
+/* Two descriptors in reserve let every operation under the lock split what it must. */
+static bool descriptors_ready(void)
+{
+    while (big.unused == NULL || big.unused->next == NULL) {
+        hm_lock_release(&big.lock);
+        struct hm_big *b = hm_meta_new(sizeof *b);
+        if (b == NULL || !hm_lock_acquire(&big.lock))
+            return false;
+        retire(b);
+    }
+    return true;
+}
+
+/* A block for a thread that finds the lock held by a forking one: a mapping of its own,
+ * its descriptor in front. It is unmapped when freed. */
+static void *take_detour(size_t size, size_t align)
+{
+    size_t front = hm_max(GRANULE, align);
+    char *map = hm_os_map(size + front, front);
+    if (map == NULL)
+        return NULL;
+    struct hm_big *b = (struct hm_big *)(map + front) - 1;
+    b->base = map + front;
+    b->size = size;
+    b->front = front;
+    if (!hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_DETOUR)) {
+        hm_os_unmap(map, size + front);
+        return NULL;
+    }
+    set_live(b);
+    return b->base;
+}
+
+static void give_detour(struct hm_big *b)
+{
+    hm_region_set(b->base, b->size, HM_OWNER_NONE);
+    hm_os_unmap(b->base - b->front, b->size + b->front);
+}
+
+/* Maps a new extent. Its descriptor is the caller's. */
+static bool map_extent(struct hm_big *b, size_t size, size_t align)
+{
+    b->base = hm_os_map(size, hm_max(align, GRANULE));
+    if (b->base == NULL)
+        return false;
+    b->size = size;
+    b->zeroed = true;
+    b->front = 0;
+    if (hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_BIG))
+        return true;
+    hm_os_unmap(b->base, size);
+    return false;
+}
+
+static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
+{
+    hm_add_relaxed(&hm_big_counts.misses, 1);
+    bool ok = map_extent(b, size, align);
+    if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
+        ok = map_extent(b, size, align);
+    if (ok) {
+        *zeroed = true;
+        set_live(b);
+        return b->base;
+    }
+    if (hm_lock_acquire(&big.lock)) {
+        retire(b);
+        hm_lock_release(&big.lock);
+    }
+    return NULL;
+}
+
+void *hm_big_take(size_t size, size_t align, bool *zeroed)
+{
+    if (size > PTRDIFF_MAX - GRANULE || align > PTRDIFF_MAX / 2)
+        return NULL;
+    size = hm_round_up(hm_max(size, 1), GRANULE);
+    *zeroed = true;
+    if (!hm_lock_acquire(&big.lock))
+        return take_detour(size, align);
+    if (!descriptors_ready())
+        return hm_lock_fork_elsewhere() ? take_detour(size, align) : NULL;
+    deferred_give();
+    struct hm_big *b = align > GRANULE ? NULL : cache_find(size);
+    if (b == NULL) {
+        b = descriptor();
+        hm_lock_release(&big.lock);
+        return take_new(b, size, align, zeroed);
+    }
+    cache_remove(b);
+    cut(b, size, b->freed_at);
+    *zeroed = b->zeroed;
+    hm_lock_release(&big.lock);
+    hm_add_relaxed(&hm_big_counts.hits, 1);
+    set_live(b);
+    return b->base;
+}
+
+/* Unmaps an extent that is in no list, or at least takes its memory. Returns bytes. */
+static size_t unmap_extent(struct hm_big *b)
+{
+    size_t size = b->size;
+    hm_region_set(b->base, size, HM_OWNER_NONE);
+    bool gone = hm_os_unmap(b->base, size);
+    if (!gone) {
+        own(b);
+        b->zeroed = hm_os_purge(b->base, size);
+    }
+    if (!hm_lock_acquire(&big.lock))
+        return size; /* fork elsewhere: the descriptor is lost */
+    if (gone)
+        retire(b);
+    else
+        cache_insert(b);
+    hm_lock_release(&big.lock);
+    return gone || b->zeroed ? size : 0;
+}
+
+bool hm_big_give(struct hm_big *b)
+{
+    uint32_t live = HM_BIG_LIVE;
+    if (!atomic_compare_exchange_strong_explicit(
+            &b->life, &live, HM_BIG_UNUSED, memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    hm_sub_relaxed(&hm_big_counts.live_bytes, b->size);
+    if (b->front != 0) {
+        give_detour(b);
+        return true;
+    }
+    b->zeroed = false;
+    size_t keep = hm_opt.bigcache_bytes;
+    if (b->size > keep) {
+        unmap_extent(b);
+        return true;
+    }
+    if (!hm_lock_acquire(&big.lock)) {
+        b->next = hm_load_relaxed(&big.deferred);
+        while (!atomic_compare_exchange_weak_explicit(
+            &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
+            ;
+        return true;
+    }
+    deferred_give();
+    b->freed_at = hm_load_relaxed(&hm_clock);
+    cache_merge(b);
+    hm_lock_release(&big.lock);
+    if (hm_load_relaxed(&hm_big_counts.cached_bytes) > keep)
+        hm_big_trim(0, keep);
+    return true;
+}
+
+size_t hm_big_trim(uint64_t deadline, size_t keep)
+{
+    size_t bytes = 0;
+    for (;;) {
+        if (!hm_lock_acquire(&big.lock))
+            return bytes;
+        deferred_give();
+        struct hm_big *b = big.oldest;
+        bool due = b != NULL && (b->freed_at <= deadline ||
+                                 hm_load_relaxed(&hm_big_counts.cached_bytes) > keep);
+        if (due)
+            cache_remove(b);
+        hm_lock_release(&big.lock);
+        size_t done = due ? unmap_extent(b) : 0;
+        if (done == 0) /* nothing due, or the system refuses */
+            return bytes;
+        bytes += done;
+    }
+}
+
+/* Absorbs a cached right neighbour, as far as needed. Caller holds the lock. */
+static bool absorb(struct hm_big *b, size_t size)
+{
+    struct hm_big *right = cached_at(b->base + b->size);
+    if (right == NULL || right->base != b->base + b->size || b->size + right->size < size)
+        return false;
+    uint64_t freed_at = right->freed_at;
+    cache_remove(right);
+    cut(right, size - b->size, freed_at);
+    b->size += right->size;
+    retire(right);
+    own(b);
+    return true;
+}
+
+static bool grow_in_place(struct hm_big *b, size_t size)
+{
+    if (!hm_lock_acquire(&big.lock))
+        return false;
+    if (!descriptors_ready())
+        return false;
+    bool done = absorb(b, size);
+    hm_lock_release(&big.lock);
+    if (done || !hm_os_grow(b->base, b->size, size))
+        return done;
+    if (!hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_BIG)) {
+        hm_os_unmap(b->base + b->size, size - b->size);
+        return false;
+    }
+    b->size = size;
+    return true;
+}
+
+static bool move(struct hm_big *b, size_t size)
+{
+    char *from = b->base, *to = hm_os_reserve(size, GRANULE);
+    if (to == NULL)
+        return false;
+    if (!hm_region_set(to, size, (hm_owner)b | HM_OWNER_BIG)) {
+        hm_os_unmap(to, size);
+        return false;
+    }
+    hm_region_set(from, b->size, HM_OWNER_NONE); /* G1 */
+    if (hm_os_move(from, b->size, to, size)) {
+        b->base = to;
+        b->size = size;
+        return true;
+    }
+    own(b);
+    hm_region_set(to, size, HM_OWNER_NONE);
+    hm_os_unmap(to, size);
+    return false;
+}
+
+static void shrink(struct hm_big *b, size_t size)
+{
+    if (!hm_lock_acquire(&big.lock))
+        return;
+    if (!descriptors_ready())
+        return;
+    b->zeroed = false;
+    cut(b, size, hm_load_relaxed(&hm_clock));
+    hm_lock_release(&big.lock);
+}
+
+void *hm_big_resize(struct hm_big *b, size_t size)
+{
+    if (size > PTRDIFF_MAX - GRANULE || b->front != 0)
+        return size <= b->size ? b->base : NULL;
+    size = hm_round_up(size, GRANULE);
+    size_t before = b->size;
+    if (size < before)
+        shrink(b, size);
+    else if (size > before && !grow_in_place(b, size) && !move(b, size))
+        return NULL;
+    hm_add_relaxed(&hm_big_counts.live_bytes, b->size - before);
+    return b->base;
+}

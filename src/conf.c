@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "conf.h"
+
+#include "conf_env.h"
+#include "conf_report.h"
+#include "conf_texts.h"
+#include "fail.h"
+#include <errno.h>
+#include <string.h>
+
+#ifndef HM_SYSCONFDIR
+#define HM_SYSCONFDIR "/etc"
+#endif
+
+enum { ORIGIN_MAX = 144, ROOT = 0 };
+
+/* The active profile. [const after load] */
+static char active[HM_PROFILE_NAME_MAX + 1];
+
+/* Where each value came from; NULL: the table. The pointer may change later, to a
+ * constant; the texts do not. [any, relaxed: what it points to was written before any
+ * block existed] */
+static const char *_Atomic origin[HM_OPTION_COUNT];
+static char origin_text[HM_OPTION_COUNT][ORIGIN_MAX];
+
+/* What is being loaded. */
+struct load {
+    const struct hm_conf_source *files;
+    struct hm_conf_env env;
+    bool intact; /* the active profile's ancestry is, so its sections count */
+    /* Which generation set a value: 1 the profile, 2 its parent, …; 0: none yet. */
+    uint32_t generation[HM_OPTION_COUNT];
+};
+
+/* Applying --------------------------------------------------------------------------- */
+
+static void set_origin(enum hm_option_id id, const char *name,
+                       const struct hm_conf_item *item)
+{
+    const char *ellipsis;
+    struct hm_text text;
+
+    hm_text_init(&text, origin_text[id], ORIGIN_MAX, -1);
+    if (name == NULL) {
+        hm_text_printf(&text, "profile %.*s", (int)item->section.n, item->section.s);
+    } else {
+        name = hm_conf_source_shown(name, &ellipsis);
+        hm_text_printf(&text, "%s%s:%u", ellipsis, name, item->line);
+    }
+    hm_text_flush(&text);
+    hm_store_relaxed(&origin[id], origin_text[id]);
+}
+
+/* Sets what a pair says, if it says something valid: what does not is left to the report.
+ */
+static enum hm_option_id apply_pair(const struct hm_conf_item *item)
+{
+    enum hm_option_id id = hm_option_find(item->key.s, item->key.n);
+
+    if (id != HM_OPTION_COUNT &&
+        !hm_option_parse(&hm_opt, id, item->value.s, item->value.n, NULL))
+        id = HM_OPTION_COUNT;
+    return id;
+}
+
+/* The top level counts whatever profiles say; within it, the last. */
+static void apply_top_level(const struct load *load)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        enum hm_option_id id = HM_OPTION_COUNT;
+
+        if (item.kind == HM_CONF_PAIR && item.section.n == 0)
+            id = apply_pair(&item);
+        if (id != HM_OPTION_COUNT)
+            set_origin(id, c.name, &item);
+    }
+}
+
+static void apply_options(const struct load *load)
+{
+    struct hm_conf_reader reader;
+    struct hm_conf_item item;
+
+    hm_conf_reader_init(&reader, HM_CONF_OPTIONS, load->env.options,
+                        strlen(load->env.options));
+    while (hm_conf_read(&reader, &item)) {
+        enum hm_option_id id = HM_OPTION_COUNT;
+
+        if (item.kind == HM_CONF_PAIR)
+            id = apply_pair(&item);
+        if (id != HM_OPTION_COUNT)
+            hm_store_relaxed(&origin[id], "HAKMEM_OPTIONS");
+    }
+}
+
+/* Applies all sections of one profile: a descendant's value counts, wherever it stands;
+ * of the same generation's, the last. */
+static void apply_sections(struct load *load, struct hm_span profile, uint32_t generation)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, load->files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        enum hm_option_id id;
+
+        if (item.kind != HM_CONF_PAIR || !hm_span_equal(item.section, profile))
+            continue;
+        id = hm_option_find(item.key.s, item.key.n);
+        if (id == HM_OPTION_COUNT ||
+            (load->generation[id] != 0 && load->generation[id] != generation) ||
+            apply_pair(&item) == HM_OPTION_COUNT)
+            continue;
+        load->generation[id] = generation;
+        set_origin(id, c.name, &item);
+    }
+}
+
+/* Applies a profile and what it inherits; false, and a warning: its ancestry is broken.
+ * A cycle is found as Brent does it: by comparing with one ancestor, which is replaced
+ * whenever the number of generations is a power of two. */
+static bool apply_profile(struct load *load, struct hm_span profile, const char *fallback)
+{
+    struct hm_span watched = profile;
+    struct hm_conf_found parent;
+
+    for (uint32_t generation = 1;; generation++) {
+        apply_sections(load, profile, generation);
+        if (!hm_conf_find_parent(load->files, profile, &parent))
+            return true;
+        profile = parent.item.value;
+        if (!hm_conf_is_profile(load->files, profile)) {
+            hm_conf_report_profile(load->files, parent.name, parent.item.line,
+                                   parent.item.value_column, profile, fallback);
+            return false;
+        }
+        if (hm_span_equal(profile, watched)) {
+            hm_conf_report_cycle(&parent, fallback);
+            return false;
+        }
+        if (generation > 1 && hm_is_pow2(generation))
+            watched = profile;
+    }
+}
+
+static void reset(struct load *load)
+{
+    hm_option_defaults(&hm_opt);
+    memset(load->generation, 0, sizeof load->generation);
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++)
+        hm_store_relaxed(&origin[id], NULL);
+}
+
+/* Makes a profile the active one, or default if that is impossible, or the table alone.
+ */
+static void activate(struct load *load, struct hm_span profile)
+{
+    const struct hm_span standard = hm_span_of("default");
+
+    reset(load);
+    load->intact = false;
+    if (!hm_span_equal(profile, standard)) {
+        load->intact = apply_profile(load, profile, "profile default");
+        if (!load->intact)
+            reset(load);
+    }
+    if (!load->intact) {
+        profile = standard;
+        load->intact = apply_profile(load, profile, "the built-in defaults");
+        if (!load->intact)
+            reset(load);
+    }
+    memcpy(active, profile.s, profile.n);
+    active[profile.n] = '\0';
+}
+
+/* Values that are each valid can contradict each other. */
+static void reconcile(void)
+{
+    if (hm_opt.tls_cache_min <= hm_opt.tls_cache_max)
+        return;
+    hm_warn("%s: tls_cache_min %u is above tls_cache_max %u (%s), expected at most that; "
+            "using %u",
+            hm_conf_origin(HM_OPT_tls_cache_min), hm_opt.tls_cache_min,
+            hm_opt.tls_cache_max, hm_conf_origin(HM_OPT_tls_cache_max),
+            hm_opt.tls_cache_max);
+    hm_opt.tls_cache_min = hm_opt.tls_cache_max; /* both have the same range */
+    hm_store_relaxed(&origin[HM_OPT_tls_cache_min],
+                     hm_load_relaxed(&origin[HM_OPT_tls_cache_max]));
+}
+
+/* Loading ---------------------------------------------------------------------------- */
+
+static struct hm_span choose(const struct load *load)
+{
+    struct hm_span choice = hm_conf_choice(load->files);
+    struct hm_span wish;
+    char use[HM_PROFILE_NAME_MAX + 1];
+
+    if (load->env.profile == NULL || load->env.profile[0] == '\0')
+        return choice;
+    wish = hm_span_of(load->env.profile);
+    if (hm_conf_is_profile(load->files, wish))
+        return wish;
+    memcpy(use, choice.s, choice.n);
+    use[choice.n] = '\0';
+    hm_conf_report_profile(load->files, "HAKMEM_PROFILE", 1, 1, wish, use);
+    return choice;
+}
+
+static void load_all(struct load *load)
+{
+    struct hm_conf_report report = {.files = load->files};
+
+    activate(load, choose(load));
+    apply_top_level(load);
+    if (load->env.options != NULL)
+        apply_options(load);
+    reconcile();
+
+    report.profile = hm_span_of(active);
+    report.intact = load->intact;
+    hm_conf_report_files(&report);
+    if (load->env.options != NULL)
+        hm_conf_report_options(&report, load->env.options);
+}
+
+static void begin(struct load *load, const struct hm_sys_start *start)
+{
+    *load = (struct load){.files = NULL};
+    memcpy(active, "default", sizeof "default");
+    hm_fail_init(active, start->secure);
+    if (!start->secure)
+        hm_conf_env_read(start->envp, &load->env);
+}
+
+void hm_conf_load_from(const struct hm_sys_start *start, const char *dir, uint32_t owner)
+{
+    struct hm_conf_source *files = NULL;
+    struct load load;
+    const char *named;
+
+    begin(&load, start);
+    named = load.env.conf;
+    if (named == NULL)
+        files = hm_conf_source_system(dir, owner);
+    else if (named[0] != '\0' && strcmp(named, "/dev/null") != 0)
+        files = hm_conf_source_named(named);
+    load.files = files;
+    load_all(&load);
+    hm_conf_source_release(files);
+}
+
+void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len)
+{
+    struct hm_conf_source *files;
+    struct load load;
+
+    begin(&load, start);
+    files = hm_conf_source_text("text", text, len);
+    load.files = files;
+    load_all(&load);
+    hm_conf_source_release(files);
+}
+
+void hm_conf_load(const struct hm_sys_start *start)
+{
+    hm_conf_load_from(start, HM_SYSCONFDIR, ROOT);
+}
+
+/* Questions -------------------------------------------------------------------------- */
+
+const char *hm_conf_profile(void)
+{
+    return active;
+}
+
+const char *hm_conf_origin(enum hm_option_id id)
+{
+    const char *known = hm_load_relaxed(&origin[id]);
+
+    return known != NULL ? known : "built-in";
+}
+
+bool hm_option_get(const char *name, struct hm_text *out)
+{
+    enum hm_option_id id = hm_option_find(name, strlen(name));
+
+    if (id == HM_OPTION_COUNT)
+        return false;
+    hm_option_format(&hm_opt, id, out);
+    return true;
+}
+
+int hm_option_set(const char *name, const char *value)
+{
+    enum hm_option_id id = hm_option_find(name, strlen(name));
+    struct hm_options next;
+
+    if (id == HM_OPTION_COUNT)
+        return ENOENT;
+    if (hm_option_table[id].when != HM_OPTION_LIVE)
+        return EPERM;
+    if (!hm_option_parse(&next, id, value, strlen(value), NULL))
+        return EINVAL;
+    if (id == HM_OPT_tls_cache_max && next.tls_cache_max < hm_opt.tls_cache_min)
+        return EINVAL;
+    hm_option_copy(&hm_opt, &next, id);
+    hm_store_relaxed(&origin[id], "hakmem_option_set");
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* conf: hakmem.conf and its relatives become hm_opt.
+ *
+ * Order, later wins: built-in profiles (profiles/ compiled in); SYSCONFDIR/hakmem.conf;
+ * SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale order; or, instead of these files, the one
+ * that HAKMEM_CONF names. The files define and override profiles; a top-level `profile =`
+ * picks the machine's default and HAKMEM_PROFILE the process's. HAKMEM_OPTIONS is applied
+ * on top of the chosen profile. Under AT_SECURE nothing from the environment counts.
+ * No heap, no stdio, no libc call that may allocate or lock. */
+#ifndef HM_CONF_H
+#define HM_CONF_H
+
+#include "option.h"
+#include "sys.h"
+
+/* Fills hm_opt and the active profile's name. Called once, by the first thread, before
+ * any block exists. Errors are warnings; the values in force are then always valid. */
+void hm_conf_load(const struct hm_sys_start *start);
+
+/* For tests, which may call them again and again. The same with another directory than
+ * SYSCONFDIR, whose files belong to `owner` instead of root. */
+void hm_conf_load_from(const struct hm_sys_start *start, const char *dir, uint32_t owner);
+/* The same with a text in place of the files: not read by anybody else than the parser.
+ */
+void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len);
+
+/* The active profile's name. */
+const char *hm_conf_profile(void);
+
+/* Where a value came from: "built-in", "profile low-memory", "/etc/hakmem.conf:12",
+ * "HAKMEM_OPTIONS", "hakmem_option_set". Never NULL. */
+const char *hm_conf_origin(enum hm_option_id id);
+
+/* The value as text, as it would be written in hakmem.conf; false: no such option. */
+bool hm_option_get(const char *name, struct hm_text *out);
+
+/* Sets a LIVE option from text. 0, or ENOENT (no such option), EINVAL (value), EPERM
+ * (fixed at start). */
+int hm_option_set(const char *name, const char *value);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "conf_report.h"
+
+#include "fail.h"
+#include "option.h"
+
+enum { PROFILES_LISTED = 12 };
+
+/* Where an error is. */
+struct place {
+    const char *name;
+    unsigned line;
+    unsigned column;
+};
+
+/* A line about one error, put together piece by piece. */
+struct message {
+    struct hm_text text;
+    char buf[768];
+};
+
+HM_COLD static void message_begin(struct message *m, struct place at)
+{
+    const char *ellipsis;
+    const char *shown = hm_conf_source_shown(at.name, &ellipsis);
+
+    hm_text_init(&m->text, m->buf, sizeof m->buf, -1);
+    hm_text_printf(&m->text, "%s%s:%u:%u: ", ellipsis, shown, at.line, at.column);
+}
+
+HM_COLD static void message_end(struct message *m)
+{
+    hm_text_flush(&m->text);
+    hm_warn("%s", m->buf);
+}
+
+static void put_quoted(struct message *m, struct hm_span s)
+{
+    hm_text_put_quoted(&m->text, s.s, s.n);
+}
+
+/* Profiles --------------------------------------------------------------------------- */
+
+static bool is_first_mention(const struct hm_conf_source *files, struct hm_span name)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        if (item.kind == HM_CONF_SECTION && hm_span_equal(item.section, name))
+            break;
+    }
+    return item.section.s == name.s;
+}
+
+static void put_profiles(struct message *m, const struct hm_conf_source *files)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_conf_item item;
+    unsigned count = 0;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        if (item.kind != HM_CONF_SECTION || !is_first_mention(files, item.section))
+            continue;
+        if (count == PROFILES_LISTED) {
+            hm_text_printf(&m->text, ", ...");
+            break;
+        }
+        hm_text_printf(&m->text, "%s%.*s", count > 0 ? ", " : "", (int)item.section.n,
+                       item.section.s);
+        count++;
+    }
+}
+
+static void report_profile(const struct hm_conf_source *files, struct place at,
+                           struct hm_span unknown, struct hm_span use)
+{
+    struct message m;
+
+    message_begin(&m, at);
+    hm_text_printf(&m.text, "unknown profile ");
+    put_quoted(&m, unknown);
+    hm_text_printf(&m.text, ", expected one of ");
+    put_profiles(&m, files);
+    hm_text_printf(&m.text, "; using %.*s", (int)use.n, use.s);
+    message_end(&m);
+}
+
+void hm_conf_report_profile(const struct hm_conf_source *files, const char *name,
+                            unsigned line, unsigned column, struct hm_span unknown,
+                            const char *use)
+{
+    report_profile(files, (struct place){name, line, column}, unknown, hm_span_of(use));
+}
+
+void hm_conf_report_cycle(const struct hm_conf_found *parent, const char *use)
+{
+    const struct hm_conf_item *item = &parent->item;
+    struct message m;
+
+    message_begin(&m, (struct place){parent->name, item->line, item->value_column});
+    hm_text_printf(&m.text, "profile ");
+    put_quoted(&m, item->value);
+    hm_text_printf(&m.text, " inherits from itself, expected no cycle; using %s", use);
+    message_end(&m);
+}
+
+/* Items ------------------------------------------------------------------------------ */
+
+static void report_found(struct place at, struct hm_span found, const char *wrong,
+                         const char *expected)
+{
+    struct message m;
+
+    message_begin(&m, at);
+    put_quoted(&m, found);
+    hm_text_printf(&m.text, " %s, expected %s; ignored", wrong, expected);
+    message_end(&m);
+}
+
+static void report_unknown_option(struct place at, struct hm_span key)
+{
+    enum hm_option_id near = hm_option_nearest(key.s, key.n);
+    struct message m;
+
+    message_begin(&m, at);
+    hm_text_printf(&m.text, "unknown option ");
+    put_quoted(&m, key);
+    hm_text_printf(&m.text, ", expected one of hakmem.conf(5)");
+    if (near != HM_OPTION_COUNT)
+        hm_text_printf(&m.text, " (did you mean %s?)", hm_option_table[near].name);
+    hm_text_printf(&m.text, "; ignored");
+    message_end(&m);
+}
+
+static void report_value(struct place at, enum hm_option_id id, struct hm_span bad,
+                         const char *wrong, bool in_force)
+{
+    struct message m;
+
+    message_begin(&m, at);
+    hm_text_printf(&m.text, "%s: ", hm_option_table[id].name);
+    put_quoted(&m, bad);
+    hm_text_printf(&m.text, " %s, expected ", wrong);
+    hm_option_expected(id, &m.text);
+    if (in_force) {
+        hm_text_printf(&m.text, "; using ");
+        hm_option_format(&hm_opt, id, &m.text);
+    } else {
+        hm_text_printf(&m.text, "; ignored");
+    }
+    message_end(&m);
+}
+
+static bool is_in_force(const struct hm_conf_report *report, struct hm_span section)
+{
+    return section.n == 0 ||
+           (report->intact && hm_conf_descends(report->files, report->profile, section));
+}
+
+/* True: there was something to report. */
+static bool check_option(const struct hm_conf_report *report, struct place at,
+                         const struct hm_conf_item *item)
+{
+    enum hm_option_id id = hm_option_find(item->key.s, item->key.n);
+    struct hm_options unused;
+    struct hm_option_error err;
+
+    if (id == HM_OPTION_COUNT) {
+        report_unknown_option(at, item->key);
+        return true;
+    }
+    if (hm_option_parse(&unused, id, item->value.s, item->value.n, &err))
+        return false;
+    at.column = item->value_column + (unsigned)err.at;
+    report_value(at, id, (struct hm_span){item->value.s + err.at, err.len}, err.what,
+                 is_in_force(report, item->section));
+    return true;
+}
+
+static bool check_inherits(struct place at, const struct hm_conf_item *item)
+{
+    if (item->section.n == 0) {
+        report_found(at, item->key, "is at the top level", "it inside a section");
+        return true;
+    }
+    if (hm_span_is_name(item->value)) /* whether it exists matters once it is in force */
+        return false;
+    at.column = item->value_column;
+    report_found(at, item->value, "is not a profile's name",
+                 "1 to 31 letters, digits, - or _");
+    return true;
+}
+
+static bool check_choice(const struct hm_conf_report *report, struct place at,
+                         const struct hm_conf_item *item)
+{
+    if (item->section.n > 0) {
+        report_found(at, item->key, "is inside a section", "it before the first");
+        return true;
+    }
+    if (hm_conf_is_profile(report->files, item->value))
+        return false;
+    at.column = item->value_column;
+    report_profile(report->files, at, item->value, report->profile);
+    return true;
+}
+
+/* Reports an item of a file, unless it is in order. */
+static bool check_item(const struct hm_conf_report *report, const char *name,
+                       const struct hm_conf_item *item)
+{
+    const struct place at = {name, item->line, item->column};
+
+    if (item->kind == HM_CONF_SECTION)
+        return false;
+    if (item->kind == HM_CONF_ERROR) {
+        report_found(at, item->key, item->wrong, item->expected);
+        return true;
+    }
+    if (hm_conf_is_key(item, "inherits"))
+        return check_inherits(at, item);
+    if (hm_conf_is_key(item, "profile"))
+        return check_choice(report, at, item);
+    return check_option(report, at, item);
+}
+
+static void report_file(const struct hm_conf_report *report,
+                        const struct hm_conf_source *file)
+{
+    struct hm_conf_reader reader;
+    struct hm_conf_item item;
+    unsigned errors = 0;
+
+    hm_conf_reader_init(&reader, HM_CONF_FILE, file->text, file->len);
+    while (errors < HM_CONF_ERRORS_SHOWN && hm_conf_read(&reader, &item))
+        errors += check_item(report, file->name, &item);
+    if (errors == HM_CONF_ERRORS_SHOWN) {
+        struct message m;
+
+        message_begin(&m, (struct place){file->name, item.line, item.column});
+        hm_text_printf(&m.text, "%u errors, expected none; lines below not checked",
+                       errors);
+        message_end(&m);
+    }
+}
+
+void hm_conf_report_files(const struct hm_conf_report *report)
+{
+    for (const struct hm_conf_source *f = report->files; f != NULL; f = f->next)
+        report_file(report, f);
+}
+
+void hm_conf_report_options(const struct hm_conf_report *report, const char *options)
+{
+    const char *const name = "HAKMEM_OPTIONS";
+    struct hm_conf_reader reader;
+    struct hm_conf_item item;
+
+    hm_conf_reader_init(&reader, HM_CONF_OPTIONS, options, hm_span_of(options).n);
+    while (hm_conf_read(&reader, &item)) {
+        const struct place at = {name, item.line, item.column};
+
+        if (item.kind == HM_CONF_ERROR)
+            report_found(at, item.key, item.wrong, item.expected);
+        else
+            check_option(report, at, &item);
+    }
+}

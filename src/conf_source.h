@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* conf_source: the texts that conf reads. A source is one file's text in memory of its
+ * own, mapped for as long as the loading takes; lists of them are in the order in which
+ * they count, later wins. Files that may not be used are reported here, by one warning
+ * each.
+ *
+ * I1. A listed text is a regular file's, at most HM_CONF_FILE_MAX bytes, and has no byte
+ *     that text files do not have.
+ * I2. A listed text from the system's directory belongs to its owner (root). */
+#ifndef HM_CONF_SOURCE_H
+#define HM_CONF_SOURCE_H
+
+#include "base.h"
+
+#define HM_CONF_FILE_MAX (64 * HM_KIB)
+#define HM_CONF_DIR_MAX 64 /* files in hakmem.conf.d */
+
+struct hm_conf_source {
+    struct hm_conf_source *next;
+    size_t mapped; /* bytes of the mapping that begins with this structure */
+    const char *name;
+    const char *text;
+    size_t len;
+};
+
+/* DIR/hakmem.conf, then DIR/hakmem.conf.d/ *.conf in the order of the C locale. A file
+ * that does not exist is no error. */
+struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner);
+/* The file that HAKMEM_CONF names; NULL when it cannot be used. */
+struct hm_conf_source *hm_conf_source_named(const char *path);
+/* A text from elsewhere, for tests: copied, and checked like a file's. */
+struct hm_conf_source *hm_conf_source_text(const char *name, const char *text,
+                                           size_t len);
+
+void hm_conf_source_release(struct hm_conf_source *list);
+
+/* Where a warning points: "NAME:LINE:COLUMN: ". A long name loses its beginning, which
+ * people can do without sooner than its end. */
+#define HM_CONF_NAME_SHOWN ((size_t)120)
+const char *hm_conf_source_shown(const char *name, const char **ellipsis);
+
+#endif

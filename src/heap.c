@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "heap.h"
+#include "big.h"
+#include "conf.h"
+#include "fail.h"
+#include "medium.h"
+#include "meta.h"
+#include "option.h"
+#include "os.h"
+#include "trim.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Initialisation. */
+
+enum { UNREADY, PREPARING, READY };
+static _Atomic uint32_t readiness;
+
+static HM_COLD void prepare(void)
+{
+    struct hm_sys_start start;
+    hm_sys_start_facts(&start);
+    hm_os_init(start.page_size);
+    hm_clock_update();
+    hm_meta_init();
+    hm_conf_load(&start);
+    hm_fail_init(hm_conf_profile(), start.secure);
+    size_t window = hm_pow2_ceil(4 * hm_os_memory());
+    hm_window_init(hm_opt.superslab_size, hm_min(window, hm_opt.address_window));
+    unsigned shards = hm_opt.shards;
+    if (shards == 0)
+        shards = (hm_sys_cpu_count() + 3) / 4;
+    shards = (unsigned)hm_min(shards, UINT8_MAX);
+    hm_superslab_init(shards);
+    hm_slab_init(shards);
+    hm_big_init();
+    hm_tcache_init();
+    if (hm_opt.prewarm > 0)
+        hm_superslab_prewarm(hm_opt.prewarm);
+}
+
+HM_COLD void hm_heap_init(void)
+{
+    uint32_t seen = UNREADY;
+    if (atomic_compare_exchange_strong_explicit(
+            &readiness, &seen, PREPARING, memory_order_acquire, memory_order_acquire)) {
+        prepare();
+        hm_store_release(&readiness, READY);
+        hm_sys_futex_wake(&readiness, INT32_MAX);
+        return;
+    }
+    while (hm_load_acquire(&readiness) != READY)
+        hm_sys_futex_wait(&readiness, PREPARING, 0);
+}
+
+/* The calling thread's cache, or NULL (tcache.h). */
+static struct hm_tcache *cache(void)
+{
+    struct hm_tcache *tc = hm_tcache_self->real;
+    if (HM_LIKELY(tc != NULL))
+        return tc;
+    if (HM_UNLIKELY(hm_load_acquire(&readiness) != READY))
+        hm_heap_init();
+    return hm_tcache_start();
+}
+
+/* Allocation. */
+
+/* One attempt. *zeroed is set when the block is known to read as zero. */
+static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
+{
+    unsigned shard = tc != NULL ? tc->shard : 0;
+    *zeroed = false;
+    unsigned cls = hm_class_of(size);
+    /* Blocks of a slab are aligned to their size's largest power of two, up to a unit. */
+    while (cls != 0 && cls < HM_CLASSES && (hm_classes[cls].size & (align - 1)) != 0)
+        cls++;
+    if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT)
+        return hm_tcache_take(tc, cls);
+    if (size <= hm_medium_max() && align <= hm_medium_max())
+        return hm_medium_take(shard, size, align, zeroed);
+    return hm_big_take(size, align, zeroed);
+}
+
+static void *allocate(size_t size, size_t align, bool *zeroed)
+{
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct hm_tcache *tc = cache();
+    void *block = take(tc, size, align, zeroed);
+    if (HM_UNLIKELY(block == NULL) && hm_lock_fork_elsewhere())
+        block = hm_big_take(size, align, zeroed);
+    if (HM_UNLIKELY(block == NULL)) {
+        /* What others hold free may be what is lacking. */
+        hm_trim_now(tc);
+        block = take(tc, size, align, zeroed);
+    }
+    if (HM_UNLIKELY(block == NULL))
+        errno = ENOMEM;
+    hm_trim_tick(tc);
+    return block;
+}
+
+void *hm_heap_malloc(size_t size)
+{
+    bool zeroed;
+    return allocate(size, HM_ALIGNMENT, &zeroed);
+}
+
+void *hm_heap_calloc(size_t size)
+{
+    bool zeroed;
+    void *block = allocate(size, HM_ALIGNMENT, &zeroed);
+    return block == NULL || zeroed ? block : memset(block, 0, size);
+}
+
+void *hm_heap_memalign(size_t align, size_t size)
+{
+    bool zeroed;
+    return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed);
+}
+
+size_t hm_heap_good_size(size_t size)
+{
+    hm_heap_init();
+    unsigned cls = hm_class_of(size);
+    if (cls != 0)
+        return hm_classes[cls].size;
+    if (size > PTRDIFF_MAX - HM_REGION_GRANULE)
+        return 0;
+    return hm_round_up(size, size <= hm_medium_max() ? HM_UNIT : HM_REGION_GRANULE);
+}
+
+/* Finding out what a pointer is. */
+
+struct found {
+    hm_state *state;    /* of a small, large or medium block, else NULL */
+    unsigned cls;       /* its class, or HM_STATE_MEDIUM */
+    struct hm_big *big; /* or this */
+};
+
+static const char *misuse_in_superslab(struct hm_superslab *ss, const char *p)
+{
+    struct hm_slab *run = hm_superslab_slab_of(ss, p);
+    size_t offset = (size_t)(p - run->base);
+    bool slab = run->cls != 0 && run->cls != HM_STATE_MEDIUM;
+    size_t start = 0;
+    if (slab)
+        start = hm_class_index(run->cls, offset) * (size_t)hm_classes[run->cls].size;
+    if (offset == start)
+        return "already free";
+    hm_state *state = run->state + (start >> ss->shift);
+    return hm_load_relaxed(state) != 0 ? "inside a block, not at its start"
+                                       : "inside a free block";
+}
+
+static HM_COLD noreturn void misuse(const void *p, const char *call)
+{
+    hm_owner owner = hm_region_get(p);
+    const char *what = "not allocated by hakmem";
+    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB) {
+        what = misuse_in_superslab(hm_owner_ptr(owner), p);
+    } else if (owner != HM_OWNER_NONE) {
+        struct hm_big *big = hm_owner_ptr(owner);
+        bool live = hm_load_relaxed(&big->life) == HM_BIG_LIVE;
+        what = live ? "inside a block, not at its start" : "already free";
+    }
+    hm_fail_misuse(call, p, "%s", what);
+}
+
+/* The state byte of an address in a SuperSlab outside the window, or NULL. */
+static hm_state *state_elsewhere(struct hm_superslab *ss, const char *p)
+{
+    size_t offset = (size_t)(p - ss->base);
+    bool aligned = (offset & (((size_t)1 << ss->shift) - 1)) == 0;
+    return aligned ? ss->state + (offset >> ss->shift) : NULL;
+}
+
+/* Aborts unless p is a live block. */
+static struct found find(const void *p, const char *call)
+{
+    struct found f = {hm_window_state(p), 0, NULL};
+    if (f.state == NULL) {
+        hm_owner owner = hm_region_get(p);
+        unsigned kind = hm_owner_kind(owner);
+        if (kind == HM_OWNER_SUPERSLAB)
+            f.state = state_elsewhere(hm_owner_ptr(owner), p);
+        else if (kind != HM_OWNER_NONE)
+            f.big = hm_owner_ptr(owner);
+    }
+    if (f.state != NULL)
+        f.cls = hm_load_relaxed(f.state);
+    if (f.big != NULL ? f.big->base != p || hm_load_acquire(&f.big->life) != HM_BIG_LIVE
+                      : f.cls == 0)
+        misuse(p, call);
+    return f;
+}
+
+static size_t usable(const struct found *f, const void *p)
+{
+    if (f->big != NULL)
+        return f->big->size;
+    return f->cls == HM_STATE_MEDIUM ? hm_medium_usable(p) : hm_classes[f->cls].size;
+}
+
+size_t hm_heap_usable(const void *p, const char *call)
+{
+    struct found f = find(p, call);
+    return usable(&f, p);
+}
+
+static void release(const struct found *f, void *p, const char *call)
+{
+    struct hm_tcache *tc = cache();
+    if (hm_opt.zero_on_free)
+        memset(p, 0, usable(f, p));
+    if (f->big != NULL) {
+        if (!hm_big_give(f->big))
+            misuse(p, call);
+    } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls) {
+        misuse(p, call); /* another thread freed it since find() */
+    } else if (f->cls == HM_STATE_MEDIUM) {
+        hm_medium_give(p);
+    } else {
+        hm_tcache_give(tc, f->cls, p, f->state);
+    }
+    hm_trim_tick(tc);
+}
+
+void hm_heap_free(void *p)
+{
+    if (p == NULL)
+        return;
+    struct found f = find(p, "free");
+    release(&f, p, "free");
+}
+
+/* Can the block hold `size` bytes where it is, without wasting half of it? */
+static bool resize_in_place(const struct found *f, void *p, size_t size, size_t have)
+{
+    if (f->big == NULL && f->cls == HM_STATE_MEDIUM) {
+        if (size > HM_LARGE_MAX && size <= hm_medium_max())
+            return hm_medium_resize(p, size);
+        return false;
+    }
+    return size <= have && size >= have / 2;
+}
+
+void *hm_heap_realloc(void *p, size_t size)
+{
+    struct found f = find(p, "realloc");
+    size_t have = usable(&f, p);
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (f.big != NULL && size > hm_medium_max()) {
+        void *moved = hm_big_resize(f.big, size);
+        if (moved != NULL)
+            return moved;
+    } else if (resize_in_place(&f, p, size, have)) {
+        return p;
+    }
+    bool zeroed;
+    void *to = allocate(size, HM_ALIGNMENT, &zeroed);
+    if (to == NULL)
+        return NULL;
+    memcpy(to, p, hm_min(have, size));
+    release(&f, p, "realloc");
+    return to;
+}
+
+/* Giving back. */
+
+size_t hm_heap_trim(void)
+{
+    hm_heap_init();
+    return hm_trim_now(hm_tcache_self->real);
+}
+
+void hm_heap_thread_flush(void)
+{
+    if (hm_tcache_self->real != NULL)
+        hm_tcache_flush(hm_tcache_self->real);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* heap: what malloc and its family do when the fast path misses; the layers joined.
+ *
+ * Functions that allocate return NULL with errno ENOMEM when memory is out, and leave
+ * errno alone otherwise. Functions that take a block abort with one line when it is not
+ * live: `call` is the name the line gives. */
+#ifndef HM_HEAP_H
+#define HM_HEAP_H
+
+#include "base.h"
+
+void *hm_heap_malloc(size_t size);
+void *hm_heap_calloc(size_t size);
+/* `align` is a power of two. */
+void *hm_heap_memalign(size_t align, size_t size);
+void *hm_heap_realloc(void *block, size_t size);
+void hm_heap_free(void *block);
+size_t hm_heap_usable(const void *block, const char *call);
+size_t hm_heap_good_size(size_t size);
+
+/* Makes the library ready; returns at once when it is. */
+void hm_heap_init(void);
+size_t hm_heap_trim(void);
+void hm_heap_thread_flush(void);
+
+#endif

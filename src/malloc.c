@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc: the public names, all in this one object, so that no program can end up with a
+ * part of libc's allocator beside ours. The fast paths of malloc and free stand first;
+ * what they leave to others is in heap.c.
+ *
+ * With HM_TEST_PREFIX the names become hm_test_malloc and so on, for tests that run under
+ * a sanitizer, which brings its own malloc. */
+#include "cxx.h"
+#include "heap.h"
+#include "os.h"
+#include "process.h"
+#include "report.h"
+#include "tcache.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
+
+#ifdef HM_TEST_PREFIX
+#define HM_NAME(name) hm_test_##name
+#else
+#define HM_NAME(name) name
+#endif
+#define HM_STRING_OF(x) #x
+#define HM_STRING(x) HM_STRING_OF(x)
+#define HM_ALIAS(target) \
+    __attribute__((visibility("default"), nothrow, leaf, alias(HM_STRING(target))))
+/* A further name of free. What it takes beyond the block is ignored and does not disturb.
+ */
+#define HM_FREE_NAME_OF(name) \
+    HM_ALIAS(HM_NAME(free)) void hm_free_##name(void *block) __asm__(#name)
+#define HM_FREE_NAME(name) HM_FREE_NAME_OF(name)
+
+/* Takes the next block of a bin. NULL: there is none. */
+HM_INLINE void *pop(struct hm_tcache *tc, size_t bin)
+{
+    HM_OPAQUE(bin);
+    struct hm_slot *top = hm_load_relaxed(&tc->top[bin]);
+    void *block = top->block;
+    HM_RESULT(block);
+    if (HM_LIKELY(block != NULL)) {
+        HM_OPAQUE(tc);
+        hm_store_relaxed(top->state, (uint8_t)bin);
+        hm_store_relaxed(&tc->top[bin], top + 1);
+    }
+    return block;
+}
+
+/* A block from the thread cache, or NULL: the slow path must do. Adding 15 may wrap, to
+ * 0, the bin that is always empty. */
+HM_INLINE void *take_cached(size_t size)
+{
+    struct hm_tcache *tc = hm_tcache_self;
+    size_t steps = (size + 15) >> HM_SMALL_SHIFT;
+    HM_OPAQUE(steps);
+    if (HM_LIKELY(steps <= HM_SMALL_CLASSES))
+        return pop(tc, steps);
+    if (HM_LIKELY(steps <= HM_LARGE_MAX >> HM_SMALL_SHIFT))
+        return pop(tc, hm_large_class[steps]);
+    return NULL;
+}
+
+HM_EXPORT void *HM_NAME(malloc)(size_t size)
+{
+    void *block = take_cached(size);
+    return HM_LIKELY(block != NULL) ? block : hm_heap_malloc(size);
+}
+
+HM_EXPORT void HM_NAME(free)(void *block)
+{
+    hm_state *state = hm_window_state(block);
+    if (HM_UNLIKELY(state == NULL)) {
+        hm_heap_free(block);
+        return;
+    }
+    size_t bin = hm_load_relaxed(state);
+    HM_OPAQUE(bin);
+    struct hm_tcache *tc = hm_tcache_self;
+    struct hm_slot *top = hm_load_relaxed(&tc->top[bin]);
+    if (HM_UNLIKELY(top == tc->limit[bin])) {
+        hm_heap_free(block); /* full; or not a live block: bin 0 has no room */
+        return;
+    }
+    HM_OPAQUE(tc);
+    hm_store_relaxed(state, 0);
+    top--;
+    *top = (struct hm_slot){block, state};
+    hm_store_relaxed(&tc->top[bin], top);
+}
+
+HM_EXPORT void *HM_NAME(calloc)(size_t count, size_t each)
+{
+    size_t size;
+    if (HM_UNLIKELY(__builtin_mul_overflow(count, each, &size))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = take_cached(size);
+    return HM_LIKELY(block != NULL) ? memset(block, 0, size) : hm_heap_calloc(size);
+}
+
+HM_EXPORT void *HM_NAME(realloc)(void *block, size_t size)
+{
+    if (block == NULL)
+        return HM_NAME(malloc)(size);
+    if (size == 0) {
+        HM_NAME(free)(block);
+        return NULL;
+    }
+    return hm_heap_realloc(block, size);
+}
+
+/* Aligned allocation. */
+
+HM_EXPORT void *HM_NAME(memalign)(size_t align, size_t size)
+{
+    /* As in glibc: an alignment that is no power of two is rounded up to one. */
+    if (align > PTRDIFF_MAX / 2 + (size_t)1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return hm_heap_memalign(hm_pow2_ceil(align), size);
+}
+
+HM_EXPORT void *HM_NAME(aligned_alloc)(size_t align, size_t size)
+{
+    if (!hm_is_pow2(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return hm_heap_memalign(align, size);
+}
+
+HM_EXPORT int HM_NAME(posix_memalign)(void **out, size_t align, size_t size)
+{
+    if (!hm_is_pow2(align) || align % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *block = hm_heap_memalign(align, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+HM_EXPORT void *HM_NAME(valloc)(size_t size)
+{
+    hm_heap_init();
+    return hm_heap_memalign(hm_os_page, size);
+}
+
+HM_EXPORT void *HM_NAME(pvalloc)(size_t size)
+{
+    hm_heap_init();
+    if (size > PTRDIFF_MAX - hm_os_page) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hm_heap_memalign(hm_os_page, hm_round_up(hm_max(size, 1), hm_os_page));
+}
+
+HM_EXPORT size_t HM_NAME(malloc_usable_size)(void *block)
+{
+    return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
+}
+
+/* C23. What the caller says about size and alignment is not needed, so not believed. */
+HM_FREE_NAME(HM_NAME(free_sized));
+HM_FREE_NAME(HM_NAME(free_aligned_sized));
+/* Removed from glibc's headers in 2.26, still used by old binaries. */
+HM_FREE_NAME(HM_NAME(cfree));
+
+/* Control and statistics, glibc's. */
+
+HM_EXPORT int HM_NAME(malloc_trim)(size_t pad)
+{
+    (void)pad; /* bytes to keep at the top of a heap that grows by brk: there is none */
+    return hm_heap_trim() > 0;
+}
+
+HM_EXPORT int HM_NAME(mallopt)(int param, int value)
+{
+    (void)value;
+    return hm_report_mallopt(param);
+}
+
+HM_EXPORT void HM_NAME(malloc_stats)(void)
+{
+    hm_report_stats();
+}
+
+HM_EXPORT int HM_NAME(malloc_info)(int options, FILE *out)
+{
+    return hm_report_info(options, out);
+}
+
+HM_EXPORT struct mallinfo2 HM_NAME(mallinfo2)(void)
+{
+    return hm_report_mallinfo();
+}
+
+HM_EXPORT struct mallinfo HM_NAME(mallinfo)(void)
+{
+    struct mallinfo2 i = hm_report_mallinfo();
+    return (struct mallinfo){.arena = (int)i.arena,
+                             .ordblks = (int)i.ordblks,
+                             .hblks = (int)i.hblks,
+                             .hblkhd = (int)i.hblkhd,
+                             .uordblks = (int)i.uordblks,
+                             .fordblks = (int)i.fordblks,
+                             .keepcost = (int)i.keepcost};
+}
+
+/* Early among constructors, so that our fork handler is the last to run before a fork and
+ * the program's own handlers find malloc open. Whoever allocated before made the library
+ * ready itself. */
+__attribute__((constructor(101))) static void load(void)
+{
+    hm_process_load();
+}
+
+__attribute__((destructor)) static void unload(void)
+{
+    hm_process_unload();
+}
+
+#ifndef HM_TEST_PREFIX
+
+/* C++. new is malloc, except that failure first asks the program's new-handler and then,
+ * but for nothrow, throws std::bad_alloc; delete is free. Names as the Itanium ABI
+ * mangles them for a 64-bit or 32-bit size_t. */
+
+HM_INLINE void *cxx_new(size_t size, size_t align, bool nothrow, void *caller)
+{
+    void *block;
+    if (align <= HM_ALIGNMENT) {
+        block = take_cached(size);
+        if (HM_LIKELY(block != NULL))
+            return block;
+    }
+    block = hm_heap_memalign(align, size);
+    return HM_LIKELY(block != NULL) ? block
+                                    : hm_cxx_new_failed(size, align, nothrow, caller);
+}
+
+#if SIZE_MAX > UINT32_MAX
+#define HM_M(before, after) before##m##after
+#else
+#define HM_M(before, after) before##j##after
+#endif
+#define HM_CALLER __builtin_return_address(0)
+#define HM_NEW(name, align_param, nothrow_param, align, nothrow) \
+    HM_EXPORT void *name(size_t size align_param nothrow_param); \
+    HM_EXPORT void *name(size_t size align_param nothrow_param)  \
+    {                                                            \
+        return cxx_new(size, align, nothrow, HM_CALLER);         \
+    }
+#define HM_NOTHING
+#define HM_ALIGN , size_t align
+#define HM_NOTHROW , const void *tag __attribute__((unused))
+HM_NEW(HM_M(_Znw, ), HM_NOTHING, HM_NOTHING, 0, false)
+HM_NEW(HM_M(_Zna, ), HM_NOTHING, HM_NOTHING, 0, false)
+HM_NEW(HM_M(_Znw, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
+HM_NEW(HM_M(_Zna, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
+HM_NEW(HM_M(_Znw, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
+HM_NEW(HM_M(_Zna, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
+HM_NEW(HM_M(_Znw, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align, true)
+HM_NEW(HM_M(_Zna, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align, true)
+
+HM_FREE_NAME(_ZdlPv);
+HM_FREE_NAME(_ZdaPv);
+HM_FREE_NAME(HM_M(_ZdlPv, ));
+HM_FREE_NAME(HM_M(_ZdaPv, ));
+HM_FREE_NAME(_ZdlPvRKSt9nothrow_t);
+HM_FREE_NAME(_ZdaPvRKSt9nothrow_t);
+HM_FREE_NAME(_ZdlPvSt11align_val_t);
+HM_FREE_NAME(_ZdaPvSt11align_val_t);
+HM_FREE_NAME(HM_M(_ZdlPv, St11align_val_t));
+HM_FREE_NAME(HM_M(_ZdaPv, St11align_val_t));
+HM_FREE_NAME(_ZdlPvSt11align_val_tRKSt9nothrow_t);
+HM_FREE_NAME(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+
+#ifndef PIC
+/* In a static program libc's own callers use these names; one that is missing here would
+ * bring in all of libc's allocator. The shared library leaves them to libc, whose
+ * allocator stays reachable through them. */
+HM_ALIAS(malloc) void *__libc_malloc(size_t size);
+HM_ALIAS(free) void __libc_free(void *block);
+HM_ALIAS(calloc) void *__libc_calloc(size_t count, size_t each);
+HM_ALIAS(realloc) void *__libc_realloc(void *block, size_t size);
+HM_ALIAS(memalign) void *__libc_memalign(size_t align, size_t size);
+HM_ALIAS(valloc) void *__libc_valloc(size_t size);
+HM_ALIAS(pvalloc) void *__libc_pvalloc(size_t size);
+HM_ALIAS(posix_memalign) int __posix_memalign(void **out, size_t align, size_t size);
+HM_ALIAS(mallopt) int __libc_mallopt(int param, int value);
+HM_ALIAS(mallinfo) struct mallinfo __libc_mallinfo(void);
+#endif
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "medium.h"
+#include "option.h"
+#include "slab.h"
+
+_Atomic uint64_t hm_medium_bytes;
+
+size_t hm_medium_max(void)
+{
+    return hm_opt.superslab_size / 2;
+}
+
+static unsigned units_for(size_t size)
+{
+    return (unsigned)((size + HM_UNIT - 1) >> HM_UNIT_SHIFT);
+}
+
+void *hm_medium_take(unsigned shard, size_t size, size_t align, bool *zeroed)
+{
+    struct hm_run_request want = {(uint8_t)shard, HM_STATE_MEDIUM, units_for(size),
+                                  hm_max(align, HM_UNIT)};
+    struct hm_slab *run = hm_run_take(&want, zeroed);
+    if (run == NULL)
+        return NULL;
+    hm_add_relaxed(&hm_medium_bytes, (size_t)run->units << HM_UNIT_SHIFT);
+    hm_store_relaxed(run->state, HM_STATE_MEDIUM);
+    return run->base;
+}
+
+void hm_medium_give(void *block)
+{
+    struct hm_slab *run = hm_slab_of(block);
+    hm_sub_relaxed(&hm_medium_bytes, (size_t)run->units << HM_UNIT_SHIFT);
+    hm_run_give(run);
+}
+
+size_t hm_medium_usable(const void *block)
+{
+    return (size_t)hm_slab_of(block)->units << HM_UNIT_SHIFT;
+}
+
+bool hm_medium_resize(void *block, size_t size)
+{
+    struct hm_slab *run = hm_slab_of(block);
+    unsigned before = run->units, after = units_for(size);
+    bool zeroed;
+    if (after < before)
+        hm_run_shrink(run, after);
+    else if (after > before && !hm_run_grow(run, after, &zeroed))
+        return false;
+    hm_add_relaxed(&hm_medium_bytes, ((uint64_t)run->units - (uint64_t)before)
+                                         << HM_UNIT_SHIFT);
+    return true;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "meta.h"
+#include "os.h"
+
+#include <string.h>
+
+/* Chunks start small, so that `true` pays little, and double, so that a server needs few.
+ */
+#define CHUNK_MIN (64 * HM_KIB)
+#define CHUNK_MAX (4 * HM_MIB)
+/* Free lists by size, four to a doubling from 16 bytes: array i holds objects of exactly
+ * class_size(i) bytes. */
+#define CLASSES 64
+
+struct free_object {
+    struct free_object *next;
+};
+
+static struct {
+    struct hm_lock lock;
+    char *next, *end;                  /* [L:lock] rest of the current chunk */
+    size_t chunk;                      /* [L:lock] size of the next chunk */
+    struct free_object *free[CLASSES]; /* [L:lock] */
+    _Atomic size_t bytes;
+} meta;
+
+static unsigned class_of(size_t size)
+{
+    if (size <= 64)
+        return (unsigned)((size + 15) / 16) - 1;
+    unsigned log = hm_log2(size - 1);
+    return 4 * (log - 5) + (unsigned)((size - 1) >> (log - 2)) - 4;
+}
+
+static size_t class_size(unsigned c)
+{
+    return c < 4 ? 16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3);
+}
+
+void hm_meta_init(void)
+{
+    hm_lock_init(&meta.lock, HM_RANK_META);
+    meta.chunk = CHUNK_MIN;
+}
+
+/* Maps a chunk without holding the lock: other threads' refills may be waiting for it. */
+static bool grow(size_t need)
+{
+    size_t size = hm_round_up(hm_max(meta.chunk, need), hm_os_page);
+    hm_lock_release(&meta.lock);
+    char *chunk = hm_os_map(size, hm_os_page);
+    if (!hm_lock_acquire(&meta.lock)) {
+        if (chunk != NULL)
+            hm_os_unmap(chunk, size);
+        return false;
+    }
+    if (chunk == NULL)
+        return true; /* the caller looks again; another thread may have had more luck */
+    hm_add_relaxed(&meta.bytes, size);
+    /* Two threads may grow at once: keep the larger rest, the other is a loss of
+     * addresses (its untouched pages are not resident). */
+    if ((size_t)(meta.end - meta.next) < size) {
+        meta.next = chunk;
+        meta.end = chunk + size;
+    }
+    if (meta.chunk < CHUNK_MAX)
+        meta.chunk *= 2;
+    return true;
+}
+
+/* The next object of the current chunk, or NULL. Caller holds the lock. */
+static void *carve(size_t size)
+{
+    size_t align = size >= HM_CACHE_LINE ? HM_CACHE_LINE : HM_ALIGNMENT;
+    char *p = (char *)hm_round_up((uintptr_t)meta.next, align);
+    if (meta.next == NULL || p > meta.end || (size_t)(meta.end - p) < size)
+        return NULL;
+    meta.next = p + size;
+    return p;
+}
+
+/* *fresh tells whether the memory is zero because it comes straight from the system. */
+static void *allocate(size_t size, bool *fresh)
+{
+    unsigned c = class_of(size);
+    if (c >= CLASSES || !hm_lock_acquire(&meta.lock))
+        return NULL;
+    void *p = meta.free[c];
+    *fresh = p == NULL;
+    if (p != NULL) {
+        meta.free[c] = meta.free[c]->next;
+    } else {
+        size = class_size(c);
+        p = carve(size);
+        if (p == NULL) {
+            if (!grow(size))
+                return NULL; /* and the lock is not held */
+            p = carve(size);
+        }
+    }
+    hm_lock_release(&meta.lock);
+    return p;
+}
+
+void *hm_meta_alloc(size_t size)
+{
+    bool fresh;
+    return allocate(size, &fresh);
+}
+
+void *hm_meta_new(size_t size)
+{
+    bool fresh;
+    void *p = allocate(size, &fresh);
+    return p == NULL || fresh ? p : memset(p, 0, size);
+}
+
+void hm_meta_free(void *p, size_t size)
+{
+    if (p == NULL || !hm_lock_acquire(&meta.lock))
+        return;
+    unsigned c = class_of(size);
+    struct free_object *o = p;
+    o->next = meta.free[c];
+    meta.free[c] = o;
+    hm_lock_release(&meta.lock);
+}
+
+size_t hm_meta_bytes(void)
+{
+    return hm_load_relaxed(&meta.bytes);
+}
+
+struct hm_lock *hm_meta_lock(void)
+{
+    return &meta.lock;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* meta: memory for the allocator's own descriptors, apart from all user memory.
+ *
+ * Objects are carved from mappings that are never given back. An object freed here may be
+ * handed out again as an object of another type; structures that others may still look at
+ * after their life has ended (slabs, SuperSlabs, thread caches, big blocks) are therefore
+ * never freed here but kept by their own modules: they are type-stable.
+ */
+#ifndef HM_META_H
+#define HM_META_H
+
+#include "lock.h"
+
+/* `size` bytes, aligned to a cache line when size >= 64 and to 16 otherwise, with any content.
+ * NULL: out of memory, or fork elsewhere (lock.h L2). */
+void *hm_meta_alloc(size_t size);
+/* The same, zero. */
+void *hm_meta_new(size_t size);
+/* `size` as given to hm_meta_alloc. While another thread forks the memory is lost. */
+void hm_meta_free(void *p, size_t size);
+
+/* Bytes taken from the system for metadata. */
+size_t hm_meta_bytes(void);
+
+void hm_meta_init(void);
+struct hm_lock *hm_meta_lock(void); /* for fork.c */
+
+#endif

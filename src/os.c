@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "os.h"
+#include "sys.h"
+
+#include <linux/sysinfo.h>
+#include <sys/mman.h>
+
+size_t hm_os_page = 4096;
+struct hm_os_counts hm_os_counts;
+
+void hm_os_init(size_t page_size)
+{
+    if (hm_is_pow2(page_size))
+        hm_os_page = page_size;
+}
+
+size_t hm_os_memory(void)
+{
+    struct sysinfo info;
+    if (hm_sys_failed(hm_sys_call(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0)))
+        return HM_GIB;
+    return (size_t)info.totalram * info.mem_unit;
+}
+
+static void *os_mmap(void *addr, size_t size, int prot, int flags)
+{
+    hm_add_relaxed(&hm_os_counts.mmap, 1);
+    long r = hm_sys_call(SYS_mmap, (long)addr, (long)size, prot,
+                         MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    return hm_sys_failed(r) ? NULL : (void *)r;
+}
+
+bool hm_os_unmap(void *addr, size_t size)
+{
+    hm_add_relaxed(&hm_os_counts.munmap, 1);
+    return !hm_sys_failed(hm_sys_call(SYS_munmap, (long)addr, (long)size, 0, 0, 0, 0));
+}
+
+/* mmap promises page alignment only: for more, a larger range is taken and its ends are
+ * cut off. A cut that fails (the limit on mappings) leaves unused space, never an error.
+ */
+static void *os_mmap_aligned(size_t size, size_t align, int prot, int flags)
+{
+    char *p = os_mmap(NULL, size, prot, flags);
+    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+        return p;
+    hm_os_unmap(p, size);
+    if (size > SIZE_MAX - align)
+        return NULL;
+    size_t span = size + align - hm_os_page;
+    p = os_mmap(NULL, span, prot, flags);
+    if (p == NULL)
+        return NULL;
+    char *start = (char *)hm_round_up((uintptr_t)p, align);
+    if (start != p)
+        hm_os_unmap(p, (size_t)(start - p));
+    size_t tail = span - (size_t)(start - p) - size;
+    if (tail != 0)
+        hm_os_unmap(start + size, tail);
+    return start;
+}
+
+void *hm_os_reserve(size_t size, size_t align)
+{
+    return os_mmap_aligned(size, align, PROT_NONE, MAP_NORESERVE);
+}
+
+void *hm_os_reserve_zero(size_t size)
+{
+    /* Private pages that cannot be written are not charged, whatever the overcommit mode.
+     */
+    return os_mmap(NULL, size, PROT_READ, MAP_NORESERVE);
+}
+
+bool hm_os_commit(void *addr, size_t size)
+{
+    hm_add_relaxed(&hm_os_counts.mprotect, 1);
+    return !hm_sys_failed(hm_sys_call(SYS_mprotect, (long)addr, (long)size,
+                                      PROT_READ | PROT_WRITE, 0, 0, 0));
+}
+
+bool hm_os_decommit(void *addr, size_t size)
+{
+    /* Mapping anew, unlike mprotect, also ends the charge and merges with neighbours. */
+    return os_mmap(addr, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != NULL;
+}
+
+void *hm_os_map(size_t size, size_t align)
+{
+    return os_mmap_aligned(size, align, PROT_READ | PROT_WRITE, 0);
+}
+
+static bool os_madvise(void *addr, size_t size, int advice)
+{
+    hm_add_relaxed(&hm_os_counts.madvise, 1);
+    return !hm_sys_failed(
+        hm_sys_call(SYS_madvise, (long)addr, (long)size, advice, 0, 0, 0));
+}
+
+bool hm_os_purge(void *addr, size_t size)
+{
+    return os_madvise(addr, size, MADV_DONTNEED);
+}
+
+void hm_os_advise_huge(void *addr, size_t size, bool huge)
+{
+    os_madvise(addr, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+static bool os_mremap(void *addr, size_t old_size, size_t new_size, int flags, void *to)
+{
+    hm_add_relaxed(&hm_os_counts.mremap, 1);
+    return !hm_sys_failed(hm_sys_call(SYS_mremap, (long)addr, (long)old_size,
+                                      (long)new_size, flags, (long)to, 0));
+}
+
+bool hm_os_grow(void *addr, size_t old_size, size_t new_size)
+{
+    return os_mremap(addr, old_size, new_size, 0, NULL);
+}
+
+bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
+{
+    return os_mremap(addr, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+void *hm_os_scratch_map(size_t size)
+{
+    return os_mmap(NULL, hm_round_up(size, hm_os_page), PROT_READ | PROT_WRITE, 0);
+}
+
+void hm_os_scratch_unmap(void *addr, size_t size)
+{
+    hm_os_unmap(addr, hm_round_up(size, hm_os_page));
+}

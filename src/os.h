@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* os: the only module that makes memory-mapping system calls.
+ *
+ * Contract. Sizes are bytes and, like addresses, multiples of the page size, unless said
+ * otherwise. Every call can fail at any time, also those that give memory back; failure
+ * changes nothing and is reported, never assumed away. Memory is zero exactly when a
+ * function here says so. No function touches errno. Any thread may call any of them, and
+ * no lock that other threads can wait for may be held across one.
+ */
+#ifndef HM_OS_H
+#define HM_OS_H
+
+#include "base.h"
+
+/* The running kernel's page size. [const after hm_os_init] */
+extern size_t hm_os_page;
+
+/* System calls made so far, by kind. [any, relaxed] */
+struct hm_os_counts {
+    _Atomic uint64_t mmap, munmap, madvise, mprotect, mremap;
+};
+extern struct hm_os_counts hm_os_counts;
+
+void hm_os_init(size_t page_size);
+/* The machine's memory in bytes; start-up only. */
+size_t hm_os_memory(void);
+
+/* Address space without memory: no access, not charged. NULL: none to be had. `align` is
+ * a power of two. */
+void *hm_os_reserve(size_t size, size_t align);
+/* Address space that reads as zero and is not charged, for tables filled piece by piece
+ * by hm_os_commit. */
+void *hm_os_reserve_zero(size_t size);
+/* Makes reserved space readable and writable; its content stays (zero when new). */
+bool hm_os_commit(void *addr, size_t size);
+/* Turns committed space back into reserved space: memory and charge are returned. */
+bool hm_os_decommit(void *addr, size_t size);
+
+/* New memory, readable and writable, reading as zero. */
+void *hm_os_map(size_t size, size_t align);
+bool hm_os_unmap(void *addr, size_t size);
+
+/* Gives the memory of a range back while it stays usable. True: it now reads as zero. */
+bool hm_os_purge(void *addr, size_t size);
+
+/* Grows a mapping where it is; the new bytes read as zero. False: nothing changed. */
+bool hm_os_grow(void *addr, size_t old_size, size_t new_size);
+/* Moves a mapping to `to`, reserved space of new_size >= old_size, growing it on the way.
+ * False: nothing changed. */
+bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size);
+
+/* Huge page advice for a range of ours; failure is of no consequence. */
+void hm_os_advise_huge(void *addr, size_t size, bool huge);
+
+/* Temporary memory for start-up work. */
+void *hm_os_scratch_map(size_t size);
+void hm_os_scratch_unmap(void *addr, size_t size);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "region.h"
+#include "os.h"
+
+#define GRANULE_BITS 16
+/* User addresses without hints stay below 2^47 (x86-64) or 2^48 (arm64). */
+#define ADDRESS_BITS 48
+/* A leaf spans 16 GiB: a program's SuperSlabs share one or two of them, and its 2 MiB of
+ * entries fit under the smallest limits on address space that programs survive. */
+#define LEAF_BITS 18
+#define LEAF_ENTRIES ((size_t)1 << LEAF_BITS)
+#define ROOT_ENTRIES ((size_t)1 << (ADDRESS_BITS - GRANULE_BITS - LEAF_BITS))
+
+typedef _Atomic(hm_owner) entry;
+
+/* [any] set once, release; get acquires */
+static _Atomic(entry *) root[ROOT_ENTRIES];
+static _Atomic size_t bytes;
+
+static entry *leaf_of(uintptr_t granule)
+{
+    size_t r = granule >> LEAF_BITS;
+    return r < ROOT_ENTRIES ? hm_load_acquire(&root[r]) : NULL;
+}
+
+static bool grow(uintptr_t granule)
+{
+    size_t r = granule >> LEAF_BITS;
+    if (r >= ROOT_ENTRIES)
+        return false;
+    size_t size = LEAF_ENTRIES * sizeof(entry);
+    entry *leaf = hm_os_map(size, hm_os_page);
+    if (leaf == NULL)
+        return false;
+    entry *expected = NULL;
+    if (atomic_compare_exchange_strong_explicit(
+            &root[r], &expected, leaf, memory_order_release, memory_order_relaxed))
+        hm_add_relaxed(&bytes, size);
+    else
+        hm_os_unmap(leaf, size); /* another thread was first */
+    return true;
+}
+
+bool hm_region_set(const void *addr, size_t size, hm_owner owner)
+{
+    uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
+    uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
+    for (uintptr_t r = first >> LEAF_BITS; r <= last >> LEAF_BITS; r++)
+        if (leaf_of(r << LEAF_BITS) == NULL && (owner == 0 || !grow(r << LEAF_BITS)))
+            return owner == 0;
+    for (uintptr_t g = first; g <= last; g++)
+        hm_store_release(&leaf_of(g)[g & (LEAF_ENTRIES - 1)], owner);
+    return true;
+}
+
+hm_owner hm_region_get(const void *addr)
+{
+    uintptr_t granule = (uintptr_t)addr >> GRANULE_BITS;
+    entry *leaf = leaf_of(granule);
+    return leaf == NULL ? 0 : hm_load_acquire(&leaf[granule & (LEAF_ENTRIES - 1)]);
+}
+
+size_t hm_region_bytes(void)
+{
+    return hm_load_relaxed(&bytes);
+}

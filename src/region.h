@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* region: the map from an address to who owns it. The one registry for all of them.
+ *
+ *   address  [ 63 … 47 | 46 … 34 | 33 … 16 | 15 … 0 ]
+ *               zero      root      leaf      in the 64 KiB granule
+ *
+ * R1 A granule belongs to at most one SuperSlab or big block, so all of these begin on a
+ *    granule boundary.
+ * R2 The entry of a granule is set before any block in it is handed out and cleared after
+ *    the last one is back. A lookup on behalf of a live block therefore always finds it;
+ * a lookup of a foreign address finds 0 and never reads memory near that address.
+ *
+ * The fast path of free does not come here: see window.h.
+ */
+#ifndef HM_REGION_H
+#define HM_REGION_H
+
+#include "base.h"
+
+#define HM_REGION_GRANULE ((size_t)64 * 1024)
+
+/* An owner is a pointer, with its kind in the low bits. A detour is a big block made
+ * while another thread forked; its descriptor ends with it, so that only its owner may
+ * read it. */
+enum {
+    HM_OWNER_NONE = 0,
+    HM_OWNER_SUPERSLAB = 1,
+    HM_OWNER_BIG = 2,
+    HM_OWNER_DETOUR = 3,
+    HM_OWNER_KIND = 3
+};
+typedef uintptr_t hm_owner; /* pointer | kind, or 0 */
+
+/* Sets all granules of [addr, addr + size). False: out of memory; nothing was set.
+ * `owner` 0 clears, and never fails. */
+bool hm_region_set(const void *addr, size_t size, hm_owner owner);
+hm_owner hm_region_get(const void *addr);
+
+size_t hm_region_bytes(void); /* mapped for the map itself */
+
+HM_INLINE unsigned hm_owner_kind(hm_owner o)
+{
+    return (unsigned)(o & HM_OWNER_KIND);
+}
+
+HM_INLINE void *hm_owner_ptr(hm_owner o)
+{
+    return (void *)(o & ~(hm_owner)HM_OWNER_KIND);
+}
+
+#endif

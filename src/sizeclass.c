@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "sizeclass.h"
+
+/* The shape of a slab, from the size of its blocks. Small classes: at least 64 blocks, so
+ * that one word of a free map makes a refill. Large classes: at least 8. What is left
+ * over at the end of a slab is address space, never touched. */
+#define UNITS(size)       \
+    ((size) <= 256    ? 1 \
+     : (size) <= 512  ? 2 \
+     : (size) <= 1024 ? 4 \
+     : (size) <= 2048 ? 2 \
+     : (size) <= 4096 ? 4 \
+     : (size) <= 8192 ? 8 \
+                      : 16)
+#define INVERSE(size) ((((uint64_t)1 << 40) + (size)-1) / (size))
+#define CLASS(size)                                                        \
+    {                                                                      \
+        (size), UNITS(size), UNITS(size) * HM_UNIT / (size), INVERSE(size) \
+    }
+
+#define SMALL_4(base) \
+    CLASS((base) + 16), CLASS((base) + 32), CLASS((base) + 48), CLASS((base) + 64)
+#define SMALL_16(base) \
+    SMALL_4(base), SMALL_4((base) + 64), SMALL_4((base) + 128), SMALL_4((base) + 192)
+#define LARGE_8(base)                                                           \
+    CLASS((base) / 8 * 9), CLASS((base) / 8 * 10), CLASS((base) / 8 * 11),      \
+        CLASS((base) / 8 * 12), CLASS((base) / 8 * 13), CLASS((base) / 8 * 14), \
+        CLASS((base) / 8 * 15), CLASS((base) / 8 * 16)
+
+const struct hm_class hm_classes[HM_CLASSES] = {
+    {0, 0, 0, 0},  SMALL_16(0),   SMALL_16(256), SMALL_16(512), SMALL_16(768),
+    LARGE_8(1024), LARGE_8(2048), LARGE_8(4096), LARGE_8(8192), LARGE_8(16384),
+};
+
+/* Steps of 16 bytes that the k-th class (1 … 8) above `base` covers. */
+#define SPAN(base, first, k) \
+    [(base) / 128 * (8 + (k)-1) + 1 ...(base) / 128 * (8 + (k))] = (first) + (k)-1
+#define SPAN_8(base, first)                                               \
+    SPAN(base, first, 1), SPAN(base, first, 2), SPAN(base, first, 3),     \
+        SPAN(base, first, 4), SPAN(base, first, 5), SPAN(base, first, 6), \
+        SPAN(base, first, 7), SPAN(base, first, 8)
+
+const uint8_t hm_large_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
+    SPAN_8(1024, 65), SPAN_8(2048, 73),  SPAN_8(4096, 81),
+    SPAN_8(8192, 89), SPAN_8(16384, 97),
+};
+
+_Static_assert(HM_CLASSES == 1 + HM_SMALL_CLASSES + 5 * 8, "five doublings of eight");
+_Static_assert(UNITS(16) * HM_UNIT / 16 == HM_SLAB_BLOCKS_MAX, "the free map's size");

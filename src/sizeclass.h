@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* sizeclass: which block sizes exist, and what a slab of each looks like.
+ *
+ *   class    1 …  64   16, 32, 48 … 1024 bytes: every multiple of 16      (small)
+ *   class   65 … 104   1152, 1280 … 32768: eight to a doubling             (large)
+ *
+ * Small classes are linear, so that the class of a request is one shift, and a block
+ * wastes 15 bytes at most. Large classes waste an eighth at most. Class 0 does not exist;
+ * a bin of that number is always empty and always full, which sends every odd case to the
+ * slow path.
+ */
+#ifndef HM_SIZECLASS_H
+#define HM_SIZECLASS_H
+
+#include "base.h"
+
+#define HM_SMALL_SHIFT 4 /* small blocks are multiples of 16 bytes */
+#define HM_SMALL_CLASSES 64
+#define HM_SMALL_MAX ((size_t)HM_SMALL_CLASSES << HM_SMALL_SHIFT)
+#define HM_LARGE_SHIFT 7 /* large blocks are multiples of 128 bytes */
+#define HM_LARGE_MAX ((size_t)32768)
+#define HM_CLASSES 105 /* with class 0 */
+
+/* The unit in which SuperSlabs are divided. 64-bit kernels with larger pages exist; then
+ * a purge covers the whole pages inside a run. */
+#define HM_UNIT_SHIFT 14
+#define HM_UNIT ((size_t)1 << HM_UNIT_SHIFT)
+
+/* Blocks of a slab at most: the smallest class in one unit. */
+#define HM_SLAB_BLOCKS_MAX (HM_UNIT / 16)
+
+struct hm_class {
+    uint32_t size;    /* bytes of a block */
+    uint16_t units;   /* units of a slab */
+    uint16_t blocks;  /* blocks of a slab */
+    uint64_t inverse; /* ceil(2^40 / size): turns an offset into a block's number */
+};
+
+/* [const] entry 0 is unused */
+extern HM_HIDDEN const struct hm_class hm_classes[HM_CLASSES];
+
+/* Class of a large request by (size + 15) / 16. [const] */
+extern HM_HIDDEN const uint8_t hm_large_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
+
+/* The class that serves `size`, or 0 when the request is larger than any class. */
+HM_INLINE unsigned hm_class_of(size_t size)
+{
+    size_t steps = (size + 15) >> HM_SMALL_SHIFT;
+    if (size > HM_LARGE_MAX)
+        return 0;
+    if (steps <= HM_SMALL_CLASSES)
+        return steps == 0 ? 1 : (unsigned)steps;
+    return hm_large_class[steps];
+}
+
+HM_INLINE bool hm_class_is_small(unsigned c)
+{
+    return c <= HM_SMALL_CLASSES;
+}
+
+/* Number of the block that contains the byte at `offset` of a slab. */
+HM_INLINE unsigned hm_class_index(unsigned c, size_t offset)
+{
+    return (unsigned)((offset * hm_classes[c].inverse) >> 40);
+}
+
+#endif

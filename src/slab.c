@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab.h"
+#include "fail.h"
+#include "meta.h"
+#include "os.h"
+#include "region.h"
+
+struct partial {
+    struct hm_lock lock;
+    struct hm_slab *head[HM_CLASSES];    /* [L:lock] B3 */
+    _Atomic uint32_t length[HM_CLASSES]; /* [any] hint for other shards' threads */
+    struct hm_slab *_Atomic pending;     /* [any] listed while fork elsewhere */
+} __attribute__((aligned(HM_CACHE_LINE)));
+
+static struct partial *partials; /* [const] after init */
+static unsigned shard_count;
+
+void hm_slab_init(unsigned shards)
+{
+    partials = hm_meta_new(shards * sizeof *partials);
+    if (partials == NULL)
+        return;
+    for (unsigned i = 0; i < shards; i++)
+        hm_lock_init(&partials[i].lock, HM_RANK_PARTIAL);
+    shard_count = shards;
+}
+
+struct hm_slab *hm_slab_of(const void *block)
+{
+    hm_owner owner = hm_region_get(block);
+    if (hm_owner_kind(owner) != HM_OWNER_SUPERSLAB)
+        return NULL;
+    return hm_superslab_slab_of(hm_owner_ptr(owner), block);
+}
+
+static bool life_change(struct hm_slab *slab, uint64_t *seen, uint64_t to)
+{
+    /* Release publishes what was done to the slab before; acquire takes over what the
+     * thread did that had it before: every change of life pairs with every other. */
+    return atomic_compare_exchange_weak_explicit(
+        &slab->life, seen, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* Partial lists. Callers hold the lock. */
+
+static void list_push(struct partial *pl, struct hm_slab *slab)
+{
+    struct hm_slab **head = &pl->head[slab->cls];
+    slab->prev = NULL;
+    slab->next = *head;
+    if (*head != NULL)
+        (*head)->prev = slab;
+    *head = slab;
+    hm_add_relaxed(&pl->length[slab->cls], 1);
+}
+
+static void list_remove(struct partial *pl, struct hm_slab *slab)
+{
+    if (slab->prev != NULL)
+        slab->prev->next = slab->next;
+    else
+        pl->head[slab->cls] = slab->next;
+    if (slab->next != NULL)
+        slab->next->prev = slab->prev;
+    hm_sub_relaxed(&pl->length[slab->cls], 1);
+}
+
+/* Takes a listed slab that was left empty off its list and gives its run back, if its
+ * life still is `seen`. Caller holds the lock. */
+static void list_drop_empty(struct partial *pl, struct hm_slab *slab, uint64_t seen)
+{
+    if (atomic_compare_exchange_strong_explicit(&slab->life, &seen, seen - HM_LIFE_LISTED,
+                                                memory_order_acq_rel,
+                                                memory_order_relaxed)) {
+        list_remove(pl, slab);
+        hm_run_give(slab);
+    }
+}
+
+/* Completes the listing of a slab (B3). Caller holds the lock. */
+static void list_join(struct partial *pl, struct hm_slab *slab)
+{
+    list_push(pl, slab);
+    uint64_t life = atomic_fetch_and_explicit(&slab->life, ~(uint64_t)HM_LIFE_JOINING,
+                                              memory_order_acq_rel);
+    if ((life & HM_LIFE_COUNT) == 0)
+        list_drop_empty(pl, slab, life - HM_LIFE_JOINING);
+}
+
+/* Lists what could not be listed while another thread forked. Caller holds the lock. */
+static void list_pending(struct partial *pl)
+{
+    if (HM_LIKELY(hm_load_relaxed(&pl->pending) == NULL))
+        return;
+    struct hm_slab *slab =
+        atomic_exchange_explicit(&pl->pending, NULL, memory_order_acquire);
+    while (slab != NULL) {
+        struct hm_slab *next = slab->next;
+        list_join(pl, slab);
+        slab = next;
+    }
+}
+
+/* The calling thread has set LISTED and JOINING. */
+static void list_add(struct hm_slab *slab)
+{
+    struct partial *pl = &partials[slab->shard];
+    if (hm_lock_acquire(&pl->lock)) {
+        list_pending(pl);
+        list_join(pl, slab);
+        hm_lock_release(&pl->lock);
+        return;
+    }
+    slab->next = hm_load_relaxed(&pl->pending);
+    while (!atomic_compare_exchange_weak_explicit(
+        &pl->pending, &slab->next, slab, memory_order_release, memory_order_relaxed))
+        ;
+}
+
+/* The calling thread left a slab of that shard LISTED and empty, its life being `seen`.
+ */
+static void unlist_empty(struct hm_slab *slab, unsigned shard, uint64_t seen)
+{
+    struct partial *pl = &partials[shard];
+    if ((seen & HM_LIFE_JOINING) != 0 || !hm_lock_acquire(&pl->lock))
+        return; /* who lists it will see; or, fork elsewhere, who adopts it */
+    list_drop_empty(pl, slab, seen);
+    hm_lock_release(&pl->lock);
+}
+
+/* A run becomes a slab, CURRENT for the calling thread. */
+static struct hm_slab *slab_make(unsigned shard, unsigned cls)
+{
+    const struct hm_class *c = &hm_classes[cls];
+    bool zeroed;
+    struct hm_slab *slab = hm_run_take(
+        &(struct hm_run_request){(uint8_t)shard, (uint8_t)cls, c->units, HM_UNIT},
+        &zeroed);
+    if (slab == NULL)
+        return NULL;
+    for (unsigned w = 0; w * 64 < c->blocks; w++) {
+        unsigned rest = c->blocks - w * 64u;
+        uint64_t bits = rest >= 64 ? UINT64_MAX : ((uint64_t)1 << rest) - 1;
+        hm_store_relaxed(&slab->free_map[w], bits);
+    }
+    uint64_t generation = (hm_load_relaxed(&slab->life) >> HM_LIFE_GENERATION) + 1;
+    hm_store_release(&slab->life, generation << HM_LIFE_GENERATION | HM_LIFE_CURRENT);
+    return slab;
+}
+
+/* Takes a slab off its list, CURRENT for the calling thread. Caller holds the lock. */
+static struct hm_slab *adopt_listed(struct partial *pl, struct hm_slab *slab)
+{
+    if (slab == NULL)
+        return NULL;
+    list_remove(pl, slab);
+    uint64_t seen = hm_load_relaxed(&slab->life);
+    while (!life_change(slab, &seen, seen - HM_LIFE_LISTED + HM_LIFE_CURRENT))
+        ;
+    return slab;
+}
+
+struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls)
+{
+    struct hm_slab *slab = NULL;
+    for (unsigned i = 0; i < shard_count && slab == NULL; i++) {
+        struct partial *pl = &partials[(shard + i) % shard_count];
+        bool worth = hm_load_relaxed(&pl->length[cls]) > 0 ||
+                     hm_load_relaxed(&pl->pending) != NULL;
+        /* Own shard: wait. Others are only a way to save memory. */
+        if (!worth || (i == 0 ? !hm_lock_acquire(&pl->lock) : !hm_lock_try(&pl->lock)))
+            continue;
+        list_pending(pl);
+        slab = adopt_listed(pl, pl->head[cls]);
+        hm_lock_release(&pl->lock);
+    }
+    return slab != NULL ? slab : slab_make(shard, cls);
+}
+
+void hm_slab_let_go(struct hm_slab *slab)
+{
+    unsigned blocks = hm_classes[slab->cls].blocks;
+    uint64_t seen = hm_load_relaxed(&slab->life), count, to;
+    do {
+        count = seen & HM_LIFE_COUNT;
+        to = seen - HM_LIFE_CURRENT;
+        if (count != 0 && count != blocks)
+            to += HM_LIFE_LISTED + HM_LIFE_JOINING;
+    } while (!life_change(slab, &seen, to));
+    if (count == 0)
+        hm_run_give(slab);
+    else if (count != blocks)
+        list_add(slab);
+}
+
+/* Clears the lowest `want` bits of a word of the free map; returns them. */
+static uint64_t take_bits(_Atomic uint64_t *word, unsigned want)
+{
+    uint64_t bits = hm_load_relaxed(word);
+    if (bits == 0)
+        return 0;
+    if ((unsigned)__builtin_popcountll(bits) <= want)
+        return atomic_exchange_explicit(word, 0, memory_order_acquire);
+    uint64_t rest = bits;
+    for (unsigned i = 0; i < want; i++)
+        rest &= rest - 1;
+    bits &= ~rest;
+    /* Only this thread clears bits (B2), so all of these are still set. Acquire pairs
+     * with the release of the thread that freed the blocks. */
+    atomic_fetch_and_explicit(word, ~bits, memory_order_acquire);
+    return bits;
+}
+
+unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want)
+{
+    const struct hm_class *c = &hm_classes[slab->cls];
+    unsigned shift = hm_class_is_small(slab->cls) ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
+    unsigned got = 0;
+    for (unsigned w = 0; w * 64 < c->blocks && got < want; w++) {
+        uint64_t bits = take_bits(&slab->free_map[w], want - got);
+        for (; bits != 0 && got < want; bits &= bits - 1) {
+            size_t offset = (w * 64 + (unsigned)__builtin_ctzll(bits)) * (size_t)c->size;
+            out[got++] =
+                (struct hm_slot){slab->base + offset, slab->state + (offset >> shift)};
+        }
+        if (HM_UNLIKELY(bits !=
+                        0)) /* freed between look and exchange: more than wanted */
+            atomic_fetch_or_explicit(&slab->free_map[w], bits, memory_order_release);
+    }
+    if (got > 0)
+        atomic_fetch_add_explicit(&slab->life, got, memory_order_relaxed);
+    return got;
+}
+
+/* `count` blocks of the slab have been put back into its map. */
+static void given(struct hm_slab *slab, unsigned count)
+{
+    unsigned shard = slab->shard;
+    uint64_t seen = hm_load_relaxed(&slab->life), to;
+    bool list;
+    do {
+        to = seen - count;
+        list =
+            (seen & (HM_LIFE_CURRENT | HM_LIFE_LISTED)) == 0 && (to & HM_LIFE_COUNT) != 0;
+        if (list)
+            to += HM_LIFE_LISTED + HM_LIFE_JOINING;
+    } while (!life_change(slab, &seen, to));
+    if (list)
+        list_add(slab);
+    else if ((to & HM_LIFE_COUNT) == 0 && !(to & HM_LIFE_CURRENT)) {
+        if (to & HM_LIFE_LISTED)
+            unlist_empty(slab, shard, to);
+        else
+            hm_run_give(slab);
+    }
+}
+
+/* Puts the blocks `bits` of one word back. */
+static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
+{
+    /* Release pairs with the acquire in take_bits: the block's next user comes after us.
+     */
+    uint64_t before =
+        atomic_fetch_or_explicit(&slab->free_map[word], bits, memory_order_release);
+    if (HM_UNLIKELY((before & bits) != 0)) {
+        unsigned i = word * 64 + (unsigned)__builtin_ctzll(before & bits);
+        hm_fail_misuse("free", slab->base + (size_t)i * hm_classes[slab->cls].size,
+                       "already free");
+    }
+}
+
+void hm_slab_give(const struct hm_slot *slots, unsigned count)
+{
+    unsigned i = 0;
+    while (i < count) {
+        struct hm_slab *slab = hm_slab_of(slots[i].block);
+        if (HM_UNLIKELY(slab == NULL))
+            hm_fail_misuse("free", slots[i].block, "already free");
+        const char *base = slab->base;
+        const char *end = base + ((size_t)slab->units << HM_UNIT_SHIFT);
+        unsigned first = i, cls = slab->cls, word = 0;
+        uint64_t bits = 0;
+        /* Blocks freed in a row are often neighbours: one atomic operation a word. */
+        for (; i < count; i++) {
+            const char *block = slots[i].block;
+            if (block < base || block >= end)
+                break;
+            unsigned index = hm_class_index(cls, (size_t)(block - base));
+            if (index / 64 != word && bits != 0) {
+                give_bits(slab, word, bits);
+                bits = 0;
+            }
+            word = index / 64;
+            bits |= (uint64_t)1 << index % 64;
+        }
+        give_bits(slab, word, bits);
+        given(slab, i - first);
+    }
+}
+
+/* Purging pages inside slabs (option page_purge). */
+
+/* Can the slab have free whole pages that were not purged already? `purged` is its life
+ * when it was looked at last: while nothing was taken or given there is nothing new to
+ * find. */
+static bool purge_worth(struct hm_slab *slab)
+{
+    const struct hm_class *c = &hm_classes[slab->cls];
+    uint64_t life = hm_load_relaxed(&slab->life);
+    size_t free = c->blocks - (size_t)(life & HM_LIFE_COUNT);
+    return life != slab->purged && free * c->size >= hm_os_page;
+}
+
+static bool all_free(struct hm_slab *slab, size_t from, size_t to)
+{
+    unsigned first = hm_class_index(slab->cls, from);
+    unsigned last = hm_class_index(slab->cls, to - 1);
+    if (last >= hm_classes[slab->cls].blocks)
+        last = hm_classes[slab->cls].blocks - 1u;
+    for (unsigned i = first; i <= last; i++)
+        if (!(hm_load_relaxed(&slab->free_map[i / 64]) >> i % 64 & 1))
+            return false;
+    return true;
+}
+
+/* The slab is CURRENT for the calling thread: its free blocks stay free (B2). */
+static size_t purge_slab(struct hm_slab *slab)
+{
+    size_t bytes = 0, size = (size_t)slab->units << HM_UNIT_SHIFT, start = 0;
+    atomic_thread_fence(memory_order_acquire); /* pairs with the release in give_bits */
+    for (size_t at = 0; at <= size; at += hm_os_page) {
+        if (at < size && all_free(slab, at, at + hm_os_page))
+            continue;
+        if (at > start && hm_os_purge(slab->base + start, at - start))
+            bytes += at - start;
+        start = at + hm_os_page;
+    }
+    return bytes;
+}
+
+/* Adopts the first slab of a list that is worth it. */
+static struct hm_slab *adopt_to_purge(struct partial *pl, unsigned cls)
+{
+    if (hm_load_relaxed(&pl->length[cls]) == 0 || !hm_lock_acquire(&pl->lock))
+        return NULL;
+    struct hm_slab *slab = pl->head[cls];
+    while (slab != NULL && !purge_worth(slab))
+        slab = slab->next;
+    slab = adopt_listed(pl, slab);
+    hm_lock_release(&pl->lock);
+    return slab;
+}
+
+size_t hm_slab_purge_pages(void)
+{
+    size_t bytes = 0;
+    for (unsigned s = 0; s < shard_count; s++)
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+            struct hm_slab *slab;
+            /* As many as are listed now: a slab that others keep changing comes up again.
+             */
+            uint32_t left = hm_load_relaxed(&partials[s].length[cls]);
+            for (; left > 0 && (slab = adopt_to_purge(&partials[s], cls)) != NULL;
+                 left--) {
+                bytes += purge_slab(slab);
+                uint64_t life = hm_load_relaxed(&slab->life);
+                slab->purged = life - HM_LIFE_CURRENT + HM_LIFE_LISTED;
+                hm_slab_let_go(slab);
+            }
+        }
+    return bytes;
+}
+
+void hm_slab_fork(void (*each)(struct hm_lock *))
+{
+    for (unsigned i = 0; i < shard_count; i++)
+        each(&partials[i].lock);
+}

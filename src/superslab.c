@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+#include "superslab.h"
+#include "meta.h"
+#include "option.h"
+#include "os.h"
+#include "region.h"
+#include "sys.h"
+
+/* [L:lock] everything but the lock */
+struct shard {
+    struct hm_lock lock;
+    struct hm_superslab *available[HM_KINDS]; /* S3 */
+    struct hm_superslab *full[HM_KINDS];      /* the others, in no order */
+    struct hm_superslab *spare;               /* descriptors of unmapped SuperSlabs */
+    struct hm_slab *_Atomic deferred;         /* [any] runs given while fork elsewhere */
+} __attribute__((aligned(HM_CACHE_LINE)));
+
+static struct shard *shards; /* [const] after init */
+static unsigned shard_count;
+static uint32_t units_per_superslab; /* [const] after init */
+
+_Atomic uint64_t hm_clock;
+struct hm_superslab_counts hm_superslab_counts;
+
+uint64_t hm_clock_update(void)
+{
+    uint64_t now = hm_sys_monotonic_ms();
+    hm_store_relaxed(&hm_clock, now);
+    return now;
+}
+
+void hm_superslab_init(unsigned count)
+{
+    shards = hm_meta_new(count * sizeof *shards);
+    if (shards == NULL)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        hm_lock_init(&shards[i].lock, HM_RANK_RUNS);
+    units_per_superslab = (uint32_t)(hm_opt.superslab_size >> HM_UNIT_SHIFT);
+    shard_count = count;
+}
+
+unsigned hm_superslab_shards(void)
+{
+    return shard_count;
+}
+
+/* Bit runs. A map is an array of words; positions beyond `limit` do not exist. */
+
+static uint32_t next_bit(const uint64_t *map, uint32_t from, uint32_t limit, bool set)
+{
+    while (from < limit) {
+        uint64_t word = (set ? map[from / 64] : ~map[from / 64]) >> from % 64;
+        if (word != 0)
+            return (uint32_t)hm_min(from + (uint32_t)__builtin_ctzll(word), limit);
+        from = (from / 64 + 1) * 64;
+    }
+    return limit;
+}
+
+static void change_bits(uint64_t *map, uint32_t from, uint32_t count, bool set)
+{
+    while (count > 0) {
+        uint32_t here = (uint32_t)hm_min(64 - from % 64, count);
+        uint64_t mask = (here == 64 ? ~(uint64_t)0 : ((uint64_t)1 << here) - 1)
+                        << from % 64;
+        map[from / 64] = set ? map[from / 64] | mask : map[from / 64] & ~mask;
+        from += here;
+        count -= here;
+    }
+}
+
+static uint32_t count_bits(const uint64_t *map, uint32_t from, uint32_t count)
+{
+    uint32_t n = 0;
+    for (uint32_t end = from + count; (from = next_bit(map, from, end, true)) < end;) {
+        uint32_t clear = next_bit(map, from, end, false);
+        n += clear - from;
+        from = clear;
+    }
+    return n;
+}
+
+/* Lists. Caller holds the shard's lock. */
+
+static void list_remove(struct hm_superslab **list, struct hm_superslab *ss)
+{
+    if (ss->prev != NULL)
+        ss->prev->next = ss->next;
+    else
+        *list = ss->next;
+    if (ss->next != NULL)
+        ss->next->prev = ss->prev;
+}
+
+static void list_insert(struct hm_superslab **list, struct hm_superslab *ss, bool ordered)
+{
+    struct hm_superslab *prev = NULL, *next = *list;
+    while (ordered && next != NULL && next->base < ss->base) {
+        prev = next;
+        next = next->next;
+    }
+    ss->prev = prev;
+    ss->next = next;
+    if (next != NULL)
+        next->prev = ss;
+    if (prev != NULL)
+        prev->next = ss;
+    else
+        *list = ss;
+}
+
+/* Takes units of a SuperSlab out of the free map; returns how many were dirty. */
+static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
+                           uint32_t count)
+{
+    uint32_t dirty = ss->dirty_units == 0 ? 0 : count_bits(ss->dirty_map, at, count);
+    HM_ASSERT(count_bits(ss->free_map, at, count) == count);
+    change_bits(ss->free_map, at, count, false);
+    if (dirty != 0)
+        change_bits(ss->dirty_map, at, count, false);
+    if (ss->free_units == ss->units)
+        hm_sub_relaxed(&hm_superslab_counts.empty, 1);
+    ss->dirty_units -= dirty;
+    hm_sub_relaxed(&hm_superslab_counts.dirty_units, dirty);
+    ss->free_units -= count;
+    if (ss->free_units == 0) {
+        list_remove(&sh->available[ss->kind], ss);
+        list_insert(&sh->full[ss->kind], ss, false);
+    }
+    return dirty;
+}
+
+/* Puts units back into the free map. */
+static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
+                       uint32_t count, bool dirty)
+{
+    HM_ASSERT(count_bits(ss->free_map, at, count) == 0);
+    change_bits(ss->free_map, at, count, true);
+    if (dirty) {
+        change_bits(ss->dirty_map, at, count, true);
+        uint32_t now = (uint32_t)hm_load_relaxed(&hm_clock);
+        for (uint32_t u = at; u < at + count; u++)
+            ss->freed_at[u] = now;
+        ss->dirty_units += count;
+        hm_add_relaxed(&hm_superslab_counts.dirty_units, count);
+    }
+    if (ss->free_units == 0) {
+        list_remove(&sh->full[ss->kind], ss);
+        list_insert(&sh->available[ss->kind], ss, true);
+    }
+    ss->free_units += count;
+    ss->longest = ss->units;
+    if (ss->free_units == ss->units)
+        hm_add_relaxed(&hm_superslab_counts.empty, 1);
+}
+
+/* Where a run of `units` fits: the lowest place. ss->units: nowhere. */
+static uint32_t find_units(struct hm_superslab *ss, uint32_t units, size_t align)
+{
+    uint32_t at = 0, longest = 0;
+    while ((at = next_bit(ss->free_map, at, ss->units, true)) < ss->units) {
+        uint32_t end = next_bit(ss->free_map, at, ss->units, false);
+        uintptr_t addr = (uintptr_t)ss->base + ((size_t)at << HM_UNIT_SHIFT);
+        size_t skip = (hm_round_up(addr, align) - addr) >> HM_UNIT_SHIFT;
+        if (skip + units <= end - at)
+            return at + (uint32_t)skip;
+        longest = (uint32_t)hm_max(longest, end - at);
+        at = end;
+    }
+    ss->longest = longest;
+    return ss->units;
+}
+
+/* Describes units [at, at + want->units) as one run. */
+static struct hm_slab *make_run(struct hm_superslab *ss, uint32_t at,
+                                const struct hm_run_request *want)
+{
+    struct hm_slab *run = &ss->slabs[at];
+    size_t offset = (size_t)at << HM_UNIT_SHIFT;
+    run->base = ss->base + offset;
+    run->state = ss->state + (offset >> ss->shift);
+    run->units = (uint16_t)want->units;
+    run->unit = (uint16_t)at;
+    run->cls = want->cls;
+    run->shard = ss->shard;
+    for (uint32_t u = at; u < at + want->units; u++)
+        ss->head[u] = (uint16_t)at;
+    return run;
+}
+
+static enum hm_kind kind_of(unsigned cls)
+{
+    return hm_class_is_small(cls) ? HM_KIND_SMALL : HM_KIND_LARGE;
+}
+
+/* Caller holds the lock. */
+static struct hm_slab *take_from(struct shard *sh, const struct hm_run_request *want,
+                                 bool *zeroed)
+{
+    struct hm_superslab *ss = sh->available[kind_of(want->cls)];
+    for (; ss != NULL; ss = ss->next) {
+        if (ss->longest < want->units)
+            continue;
+        uint32_t at = find_units(ss, want->units, want->align);
+        if (at < ss->units) {
+            *zeroed = take_units(sh, ss, at, want->units) == 0;
+            return make_run(ss, at, want);
+        }
+    }
+    return NULL;
+}
+
+/* A descriptor for a SuperSlab, with every hm_slab's generation kept from earlier lives.
+ */
+static struct hm_superslab *descriptor_take(struct shard *sh)
+{
+    if (!hm_lock_acquire(&sh->lock))
+        return NULL;
+    struct hm_superslab *ss = sh->spare;
+    if (ss != NULL)
+        sh->spare = ss->next;
+    hm_lock_release(&sh->lock);
+    if (ss != NULL)
+        return ss;
+    uint32_t units = units_per_superslab;
+    size_t map = hm_round_up(units, 64) / 8;
+    size_t size = sizeof *ss + 2 * map + units * (sizeof(uint32_t) + sizeof(uint16_t));
+    char *p =
+        hm_meta_new(hm_round_up(size, HM_CACHE_LINE) + units * sizeof(struct hm_slab));
+    if (p == NULL)
+        return NULL;
+    ss = (struct hm_superslab *)p;
+    ss->units = units;
+    ss->slabs = (struct hm_slab *)(p + hm_round_up(size, HM_CACHE_LINE));
+    ss->free_map = (uint64_t *)(ss + 1);
+    ss->dirty_map = (uint64_t *)((char *)ss->free_map + map);
+    ss->freed_at = (uint32_t *)((char *)ss->dirty_map + map);
+    ss->head = (uint16_t *)(ss->freed_at + units);
+    return ss;
+}
+
+static void descriptor_give(struct shard *sh, struct hm_superslab *ss)
+{
+    if (!hm_lock_acquire(&sh->lock))
+        return; /* fork elsewhere: the descriptor is lost */
+    ss->next = sh->spare;
+    sh->spare = ss;
+    hm_lock_release(&sh->lock);
+}
+
+static void note_mapped(void)
+{
+    uint64_t mapped = hm_add_relaxed(&hm_superslab_counts.mapped, 1) + 1 -
+                      hm_load_relaxed(&hm_superslab_counts.released);
+    uint64_t peak = hm_load_relaxed(&hm_superslab_counts.peak);
+    while (mapped > peak && !atomic_compare_exchange_weak_explicit(
+                                &hm_superslab_counts.peak, &peak, mapped,
+                                memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Maps a SuperSlab that nobody else knows yet. */
+static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
+{
+    struct shard *sh = &shards[shard];
+    struct hm_superslab *ss = descriptor_take(sh);
+    if (ss == NULL)
+        return NULL;
+    ss->kind = (uint8_t)kind;
+    ss->shift = kind == HM_KIND_SMALL ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
+    ss->shard = (uint8_t)shard;
+    ss->base = hm_window_take(kind, &ss->state);
+    if (ss->base == NULL) {
+        descriptor_give(sh, ss);
+        return NULL;
+    }
+    size_t size = (size_t)ss->units << HM_UNIT_SHIFT;
+    if (!hm_region_set(ss->base, size, (hm_owner)ss | HM_OWNER_SUPERSLAB)) {
+        hm_window_give(kind, ss->base, ss->state);
+        descriptor_give(sh, ss);
+        return NULL;
+    }
+    if (hm_opt.thp != HM_THP_INHERIT)
+        hm_os_advise_huge(ss->base, size, hm_opt.thp == HM_THP_ADVISE);
+    for (uint32_t u = 0; u < ss->units; u++)
+        ss->slabs[u].owner = ss;
+    change_bits(ss->free_map, 0, ss->units, true);
+    ss->free_units = ss->longest = ss->units;
+    ss->dirty_units = 0;
+    note_mapped();
+    return ss;
+}
+
+/* Nobody else knows it any more. */
+static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
+{
+    hm_region_set(ss->base, (size_t)ss->units << HM_UNIT_SHIFT, HM_OWNER_NONE);
+    hm_window_give(ss->kind, ss->base, ss->state);
+    change_bits(ss->dirty_map, 0, ss->units, false);
+    hm_add_relaxed(&hm_superslab_counts.released, 1);
+    descriptor_give(sh, ss);
+}
+
+/* Runs that could not be given while another thread forked. Caller holds the lock. */
+static void deferred_give(struct shard *sh)
+{
+    if (HM_LIKELY(hm_load_relaxed(&sh->deferred) == NULL))
+        return;
+    /* Acquire pairs with the release in hm_run_give. */
+    struct hm_slab *run =
+        atomic_exchange_explicit(&sh->deferred, NULL, memory_order_acquire);
+    while (run != NULL) {
+        struct hm_slab *next = run->next;
+        run->cls = 0;
+        give_units(sh, run->owner, run->unit, run->units, true);
+        run = next;
+    }
+}
+
+struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
+{
+    struct hm_slab *run = NULL;
+    for (unsigned i = 0; i < shard_count && run == NULL; i++) {
+        struct shard *sh = &shards[(want->shard + i) % shard_count];
+        /* Own shard: wait. Others are only a way to save memory. */
+        if (i == 0 ? !hm_lock_acquire(&sh->lock) : !hm_lock_try(&sh->lock))
+            continue;
+        deferred_give(sh);
+        run = take_from(sh, want, zeroed);
+        hm_lock_release(&sh->lock);
+    }
+    if (run != NULL)
+        return run;
+    struct shard *sh = &shards[want->shard];
+    struct hm_superslab *ss = superslab_map(want->shard, kind_of(want->cls));
+    if (ss == NULL)
+        return NULL;
+    if (!hm_lock_acquire(&sh->lock)) {
+        superslab_unmap(sh, ss);
+        return NULL;
+    }
+    list_insert(&sh->available[ss->kind], ss, true);
+    hm_add_relaxed(&hm_superslab_counts.empty, 1);
+    run = take_from(sh, want, zeroed);
+    hm_lock_release(&sh->lock);
+    return run;
+}
+
+void hm_run_give(struct hm_slab *run)
+{
+    struct hm_superslab *ss = run->owner;
+    struct shard *sh = &shards[ss->shard];
+    if (hm_lock_acquire(&sh->lock)) {
+        deferred_give(sh);
+        run->cls = 0;
+        give_units(sh, ss, run->unit, run->units, true);
+        hm_lock_release(&sh->lock);
+        return;
+    }
+    run->next = hm_load_relaxed(&sh->deferred);
+    while (!atomic_compare_exchange_weak_explicit(
+        &sh->deferred, &run->next, run, memory_order_release, memory_order_relaxed))
+        ;
+}
+
+void hm_run_shrink(struct hm_slab *run, unsigned keep)
+{
+    struct hm_superslab *ss = run->owner;
+    struct shard *sh = &shards[ss->shard];
+    if (keep >= run->units || !hm_lock_acquire(&sh->lock))
+        return;
+    uint32_t at = run->unit + keep, rest = run->units - keep;
+    ss->slabs[at].cls = 0;
+    for (uint32_t u = at; u < at + rest; u++)
+        ss->head[u] = (uint16_t)at;
+    run->units = (uint16_t)keep;
+    give_units(sh, ss, at, rest, true);
+    hm_lock_release(&sh->lock);
+}
+
+bool hm_run_grow(struct hm_slab *run, unsigned units, bool *zeroed)
+{
+    struct hm_superslab *ss = run->owner;
+    struct shard *sh = &shards[ss->shard];
+    uint32_t at = run->unit + run->units, more = units - run->units;
+    if (at + more > ss->units || !hm_lock_acquire(&sh->lock))
+        return false;
+    bool fits = next_bit(ss->free_map, at, at + more, false) == at + more;
+    if (fits) {
+        *zeroed = take_units(sh, ss, at, more) == 0;
+        for (uint32_t u = at; u < at + more; u++)
+            ss->head[u] = run->unit;
+        run->units = (uint16_t)units;
+    }
+    hm_lock_release(&sh->lock);
+    return fits;
+}
+
+/* Trimming. What is to be given back is first taken out of the maps, so that it can be
+ * given back without the lock. */
+
+struct claim {
+    struct hm_superslab *ss;
+    uint32_t at, count; /* count 0: the whole SuperSlab, already off the list */
+};
+
+struct sweep {
+    uint32_t deadline; /* hm_clock value: free since then or earlier */
+    size_t reserve;
+    struct claim claims[16];
+    unsigned count;
+};
+
+static bool is_due(uint32_t freed_at, uint32_t deadline)
+{
+    return (int32_t)(deadline - freed_at) >= 0; /* the clock's low half may wrap */
+}
+
+/* Claims dirty runs of one SuperSlab that are due. Caller holds the lock. */
+static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *ss)
+{
+    uint32_t at = 0;
+    while (sw->count < HM_ARRAY_LEN(sw->claims) && ss->dirty_units > 0 &&
+           (at = next_bit(ss->dirty_map, at, ss->units, true)) < ss->units) {
+        uint32_t end = next_bit(ss->dirty_map, at, ss->units, false), stop = at;
+        while (stop < end && is_due(ss->freed_at[stop], sw->deadline))
+            stop++;
+        if (stop > at) {
+            sw->claims[sw->count++] = (struct claim){ss, at, stop - at};
+            take_units(sh, ss, at, stop - at);
+        }
+        at = stop > at ? stop : end;
+    }
+}
+
+/* Is a wholly free SuperSlab due? Its youngest unit decides. */
+static bool all_due(const struct hm_superslab *ss, uint32_t deadline)
+{
+    for (uint32_t u = 0; u < ss->units; u++)
+        if (!is_due(ss->freed_at[u], deadline))
+            return false;
+    return true;
+}
+
+/* Fills sw->claims. Caller holds the lock. */
+static void claim(struct sweep *sw, struct shard *sh)
+{
+    sw->count = 0;
+    for (int kind = 0; kind < HM_KINDS; kind++) {
+        struct hm_superslab *ss = sh->available[kind], *next;
+        for (; ss != NULL && sw->count < HM_ARRAY_LEN(sw->claims); ss = next) {
+            next = ss->next;
+            if (ss->free_units == ss->units &&
+                hm_load_relaxed(&hm_superslab_counts.empty) > sw->reserve &&
+                all_due(ss, sw->deadline)) {
+                list_remove(&sh->available[kind], ss);
+                change_bits(ss->free_map, 0, ss->units, false);
+                hm_sub_relaxed(&hm_superslab_counts.empty, 1);
+                hm_sub_relaxed(&hm_superslab_counts.dirty_units, ss->dirty_units);
+                sw->claims[sw->count++] = (struct claim){ss, 0, 0};
+            } else {
+                claim_runs(sw, sh, ss);
+            }
+        }
+    }
+}
+
+static size_t purge(const struct claim *c)
+{
+    char *addr = c->ss->base + ((size_t)c->at << HM_UNIT_SHIFT);
+    char *end = addr + ((size_t)c->count << HM_UNIT_SHIFT);
+    addr = (char *)hm_round_up((uintptr_t)addr, hm_os_page);
+    end = (char *)hm_round_down((uintptr_t)end, hm_os_page);
+    if (addr >= end || !hm_os_purge(addr, (size_t)(end - addr)))
+        return 0;
+    return (size_t)(end - addr);
+}
+
+/* Serves the claims without the lock, then puts purged runs back. */
+static size_t serve(struct sweep *sw, struct shard *sh)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < sw->count; i++) {
+        struct claim *c = &sw->claims[i];
+        if (c->count == 0) {
+            bytes += (size_t)c->ss->dirty_units << HM_UNIT_SHIFT;
+            superslab_unmap(sh, c->ss);
+            continue;
+        }
+        size_t whole = (size_t)c->count << HM_UNIT_SHIFT, done = purge(c);
+        bytes += done;
+        if (!hm_lock_acquire(&sh->lock))
+            continue; /* fork elsewhere: these units are lost to use, but hold no memory
+                       */
+        give_units(sh, c->ss, c->at, c->count, done != whole);
+        hm_lock_release(&sh->lock);
+    }
+    return bytes;
+}
+
+size_t hm_superslab_trim(uint64_t deadline, size_t reserve)
+{
+    struct sweep sw = {.deadline = (uint32_t)deadline, .reserve = reserve};
+    size_t bytes = 0;
+    for (unsigned i = 0; i < shard_count; i++) {
+        struct shard *sh = &shards[i];
+        size_t progress;
+        do {
+            if (!hm_lock_acquire(&sh->lock))
+                return bytes;
+            deferred_give(sh);
+            claim(&sw, sh);
+            hm_lock_release(&sh->lock);
+            progress = serve(&sw, sh);
+            bytes += progress;
+        } while (sw.count == HM_ARRAY_LEN(sw.claims) && progress > 0);
+    }
+    return bytes;
+}
+
+static void visit_runs(struct hm_superslab *ss, void (*visit)(struct hm_slab *, void *),
+                       void *arg)
+{
+    uint32_t u = 0;
+    while ((u = next_bit(ss->free_map, u, ss->units, false)) < ss->units) {
+        struct hm_slab *run = &ss->slabs[ss->head[u]];
+        bool in_use = run->cls != 0; /* else on its way back to the system */
+        if (in_use)
+            visit(run, arg);
+        u += in_use ? run->units : 1;
+    }
+}
+
+void hm_superslab_each(void (*visit)(struct hm_slab *run, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < shard_count; i++) {
+        struct shard *sh = &shards[i];
+        if (!hm_lock_acquire(&sh->lock))
+            return;
+        for (int k = 0; k < HM_KINDS; k++) {
+            for (struct hm_superslab *ss = sh->available[k]; ss != NULL; ss = ss->next)
+                visit_runs(ss, visit, arg);
+            for (struct hm_superslab *ss = sh->full[k]; ss != NULL; ss = ss->next)
+                visit_runs(ss, visit, arg);
+        }
+        hm_lock_release(&sh->lock);
+    }
+}
+
+void hm_superslab_prewarm(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct hm_superslab *ss =
+            superslab_map(i % shard_count, i % 2 == 0 ? HM_KIND_SMALL : HM_KIND_LARGE);
+        if (ss == NULL)
+            return;
+        size_t size = (size_t)ss->units << HM_UNIT_SHIFT;
+        for (size_t at = 0; at < size; at += hm_os_page)
+            *(volatile char *)(ss->base + at) = 0;
+        struct shard *sh = &shards[ss->shard];
+        if (!hm_lock_acquire(&sh->lock))
+            return;
+        change_bits(ss->free_map, 0, ss->units, false);
+        ss->free_units = 0;
+        list_insert(&sh->full[ss->kind], ss, false);
+        give_units(sh, ss, 0, ss->units, true);
+        for (uint32_t u = 0; u < ss->units; u++)
+            ss->freed_at[u] += HM_CLOCK_PREWARMED;
+        hm_lock_release(&sh->lock);
+    }
+}
+
+void hm_superslab_fork(void (*each)(struct hm_lock *))
+{
+    for (unsigned i = 0; i < shard_count; i++)
+        each(&shards[i].lock);
+}

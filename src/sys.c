@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/stat.h>
+#include <time.h>
+
+_Static_assert(sizeof(void *) == 8,
+               "the kernel's struct stat is libc's on 64-bit ABIs only");
+
+/* Exported by glibc's dynamic loader, set before any library is relocated; libc's own
+ * environ is NULL until libc's constructor has run. Absent elsewhere, hence weak. */
+extern void *__libc_stack_end __attribute__((weak));
+extern char **environ __attribute__((weak));
+
+/* AT_RANDOM's 16 bytes. [const after hm_sys_start_facts] */
+static const void *auxv_random;
+
+#if defined(__x86_64__)
+
+long hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#elif defined(__aarch64__)
+
+long hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = nr;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+
+    __asm__ volatile("svc #0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+
+#else
+
+/* syscall(2) is libc's, but neither a cancellation point nor one that anybody replaces.
+ */
+extern long syscall(long nr, ...);
+
+long hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+    int saved = errno;
+    long result = syscall(nr, a, b, c, d, e, f);
+
+    if (result == -1)
+        result = -errno;
+    errno = saved;
+    return result;
+}
+
+#endif
+
+static long call3(long nr, long a, long b, long c)
+{
+    return hm_sys_call(nr, a, b, c, 0, 0, 0);
+}
+
+static long open_at(const char *path, int flags)
+{
+    return hm_sys_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
+}
+
+long hm_sys_open_read(const char *path)
+{
+    return open_at(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+long hm_sys_open_dir(const char *path)
+{
+    return open_at(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+}
+
+long hm_sys_read(int fd, void *buf, size_t len)
+{
+    long got;
+
+    do {
+        got = call3(SYS_read, fd, (long)buf, (long)len);
+    } while (got == -EINTR);
+    return got;
+}
+
+long hm_sys_getdents(int fd, void *buf, size_t len)
+{
+    return call3(SYS_getdents64, fd, (long)buf, (long)len);
+}
+
+bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
+{
+    struct stat st;
+
+    if (hm_sys_failed(call3(SYS_fstat, fd, (long)&st, 0)) || !S_ISREG(st.st_mode))
+        return false;
+    *size = (uint64_t)st.st_size;
+    *uid = st.st_uid;
+    return true;
+}
+
+void hm_sys_close(int fd)
+{
+    call3(SYS_close, fd, 0, 0);
+}
+
+void hm_sys_write_all(int fd, const char *buf, size_t len)
+{
+    while (len > 0) {
+        long put = call3(SYS_write, fd, (long)buf, (long)len);
+
+        if (put == -EINTR)
+            continue;
+        if (put <= 0)
+            return;
+        buf += put;
+        len -= (size_t)put;
+    }
+}
+
+uint64_t hm_sys_monotonic_ms(void)
+{
+    struct timespec now = {0, 0};
+
+    call3(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, (long)&now, 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+unsigned hm_sys_cpu_count(void)
+{
+    unsigned long mask[8192 / (8 * sizeof(unsigned long))]; /* the kernel's NR_CPUS_MAX */
+    long bytes = call3(SYS_sched_getaffinity, 0, sizeof mask, (long)mask);
+    unsigned count = 0;
+
+    if (hm_sys_failed(bytes))
+        return 1;
+    for (size_t i = 0; i < (size_t)bytes / sizeof mask[0]; i++)
+        count += (unsigned)__builtin_popcountl(mask[i]);
+    return count > 0 ? count : 1;
+}
+
+/* The finaliser of splitmix64: every input bit reaches every output bit. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+uint64_t hm_sys_random(void)
+{
+    const unsigned grnd_nonblock = 1; /* <sys/random.h> may be older than the kernel */
+    uint64_t value = 0;
+    struct timespec now = {0, 0};
+
+    if (call3(SYS_getrandom, (long)&value, sizeof value, grnd_nonblock) == sizeof value)
+        return value;
+    call3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0);
+    value = mix((uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 32));
+    value = mix(value ^ (uint64_t)(uintptr_t)&value); /* the stack's random offset */
+    if (auxv_random != NULL) {
+        uint64_t seed[2];
+
+        __builtin_memcpy(seed, auxv_random, sizeof seed);
+        value = mix(value ^ seed[0]) ^ seed[1];
+    }
+    return value;
+}
+
+int hm_sys_gettid(void)
+{
+    return (int)call3(SYS_gettid, 0, 0, 0);
+}
+
+void hm_sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ms)
+{
+    struct timespec limit = {(time_t)(timeout_ms / 1000),
+                             (long)(timeout_ms % 1000) * 1000000};
+
+    hm_sys_call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)expected,
+                timeout_ms > 0 ? (long)&limit : 0, 0, 0);
+}
+
+void hm_sys_futex_wake(_Atomic uint32_t *word, int count)
+{
+    call3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, count);
+}
+
+void hm_sys_yield(void)
+{
+    call3(SYS_sched_yield, 0, 0, 0);
+}
+
+/* Reads at most max entries of the auxiliary vector; true when it is plausible, that is,
+ * when it states a page size. */
+static bool read_auxv(const Elf64_auxv_t *auxv, size_t max, struct hm_sys_start *out)
+{
+    bool secure = true; /* not stated: assume the worse */
+    size_t page_size = 0;
+    const char *execfn = NULL;
+    const void *random = NULL;
+
+    for (size_t i = 0; i < max && auxv[i].a_type != AT_NULL; i++) {
+        uint64_t value = auxv[i].a_un.a_val;
+
+        if (auxv[i].a_type == AT_SECURE)
+            secure = value != 0;
+        else if (auxv[i].a_type == AT_PAGESZ)
+            page_size = value;
+        else if (auxv[i].a_type == AT_EXECFN)
+            execfn = (const char *)(uintptr_t)value;
+        else if (auxv[i].a_type == AT_RANDOM)
+            random = (const void *)(uintptr_t)value;
+    }
+    if (page_size < 4096 || !hm_is_pow2(page_size))
+        return false;
+    out->secure = secure;
+    out->page_size = page_size;
+    out->execfn = execfn;
+    auxv_random = random;
+    return true;
+}
+
+/* envp is the array on the initial stack: the auxiliary vector follows it. */
+static bool read_after_envp(char **envp, struct hm_sys_start *out)
+{
+    char **end = envp;
+
+    while (*end != NULL)
+        end++;
+    if (!read_auxv((const void *)(end + 1), SIZE_MAX, out))
+        return false;
+    out->envp = envp;
+    return true;
+}
+
+/* The initial stack is argc, that many pointers, NULL, envp, NULL, auxv. The loader's
+ * __libc_stack_end points at argc; a static program's may lie up to two words below it,
+ * by what _start pushed. argc is recognised as the word that counts those after it. */
+static bool read_stack(struct hm_sys_start *out)
+{
+    uintptr_t *word = &__libc_stack_end != NULL ? __libc_stack_end : NULL;
+
+    for (unsigned i = 0; word != NULL && i < 3; i++, word++) {
+        size_t count = 0;
+
+        while (word[1 + count] != 0)
+            count++;
+        if (count == word[0] && read_after_envp((char **)(word + count + 2), out))
+            return true;
+    }
+    return false;
+}
+
+/* Without the loader's help. environ is the initial array as long as it lies on the main
+ * stack, which only the main thread can tell (above its own frame there is nothing else).
+ */
+static bool read_environ(struct hm_sys_start *out)
+{
+    char **envp = &environ != NULL ? environ : NULL;
+    bool main_thread = hm_sys_gettid() == (int)call3(SYS_getpid, 0, 0, 0);
+    bool on_stack = (uintptr_t)envp > (uintptr_t)__builtin_frame_address(0);
+
+    return envp != NULL && main_thread && on_stack && read_after_envp(envp, out);
+}
+
+static bool read_proc(struct hm_sys_start *out)
+{
+    Elf64_auxv_t auxv[40];
+    long fd = hm_sys_open_read("/proc/self/auxv");
+    long got;
+
+    if (hm_sys_failed(fd))
+        return false;
+    got = hm_sys_read((int)fd, auxv, sizeof auxv);
+    hm_sys_close((int)fd);
+    if (hm_sys_failed(got) || !read_auxv(auxv, (size_t)got / sizeof auxv[0], out))
+        return false;
+    out->envp = &environ != NULL ? environ : NULL;
+    return true;
+}
+
+void hm_sys_start_facts(struct hm_sys_start *out)
+{
+    /* A multiple of every page size that Linux has on these machines. */
+    *out = (struct hm_sys_start){.secure = true, .page_size = 65536};
+    if (!read_stack(out) && !read_environ(out))
+        read_proc(out);
+}

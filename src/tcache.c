@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+#include "tcache.h"
+#include "meta.h"
+#include "option.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* Bytes that a bin of large blocks may hold when it is first used: with tls_cache_min
+ * slots each, a few bins would hold megabytes. */
+#define OPEN_BYTES (32 * HM_KIB)
+/* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
+ * rounds; others may free in each, so a cache is parked in the last. */
+#define EXIT_ROUNDS 3
+
+static struct hm_slot nothing; /* C3: the shared sentinel; never written */
+
+#define CLOSED [0 ... HM_STATES - 1] = &nothing
+static struct hm_tcache not_started = {.top = {CLOSED}, .limit = {CLOSED}};
+static struct hm_tcache exited = {.top = {CLOSED}, .limit = {CLOSED}};
+
+_Thread_local struct hm_tcache *hm_tcache_self = &not_started;
+
+static struct {
+    struct hm_lock lock;
+    struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
+    struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
+    _Atomic unsigned threads;      /* caches in use */
+    _Atomic unsigned next_shard;
+    _Atomic size_t bytes; /* of all caches: capacity beyond the minimum */
+    pthread_key_t key;
+    bool key_valid;
+} threads;
+
+static void cache_exit(void *arg);
+
+void hm_tcache_init(void)
+{
+    hm_lock_init(&threads.lock, HM_RANK_THREADS);
+    /* In glibc this is a compare-and-swap in a static table; it neither allocates nor
+     * locks. Without a key, caches of ended threads are lost until the process ends. */
+    threads.key_valid = pthread_key_create(&threads.key, cache_exit) == 0;
+}
+
+/* Bins. */
+
+static struct hm_slot *top_of(struct hm_tcache *tc, unsigned cls)
+{
+    return hm_load_relaxed(&tc->top[cls]);
+}
+
+static struct hm_slot *bottom_of(struct hm_tcache *tc, unsigned cls)
+{
+    return hm_load_relaxed(&tc->bins[cls].bottom);
+}
+
+static unsigned count_of(struct hm_tcache *tc, unsigned cls)
+{
+    return (unsigned)(bottom_of(tc, cls) - top_of(tc, cls));
+}
+
+static size_t array_size(unsigned capacity)
+{
+    return (capacity + 1u) * sizeof(struct hm_slot);
+}
+
+static unsigned capacity_min(unsigned cls)
+{
+    size_t fit = OPEN_BYTES / hm_classes[cls].size;
+    return (unsigned)hm_max(2, hm_min(hm_opt.tls_cache_min, fit));
+}
+
+/* C5. A fork's child sees what its parent's other threads had done so far, in the order
+ * in which they did it: the compiler must keep that order, the processor needs no fence.
+ */
+static void busy_begin(struct hm_tcache *tc)
+{
+    hm_store_relaxed(&tc->busy, true);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void busy_end(struct hm_tcache *tc)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    hm_store_relaxed(&tc->busy, false);
+}
+
+/* Moves a bin's blocks to an array of another size, which must hold them. */
+static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    unsigned count = count_of(tc, cls);
+    struct hm_slot *array = hm_meta_alloc(array_size(capacity));
+    if (array == NULL)
+        return false;
+    struct hm_slot *old = tc->limit[cls];
+    struct hm_slot *bottom = array + capacity;
+    memcpy(bottom - count, top_of(tc, cls), count * sizeof *array);
+    *bottom = (struct hm_slot){NULL, NULL};
+    busy_begin(tc);
+    tc->limit[cls] = array;
+    hm_store_relaxed(&bin->bottom, bottom);
+    hm_store_relaxed(&tc->top[cls], bottom - count);
+    if (bin->capacity != 0)
+        hm_meta_free(old, array_size(bin->capacity));
+    bin->capacity = (uint16_t)capacity;
+    busy_end(tc);
+    return true;
+}
+
+static void charge(struct hm_tcache *tc, size_t bytes)
+{
+    tc->bytes += bytes;
+    hm_add_relaxed(&threads.bytes, bytes);
+}
+
+/* Doubles a bin, within the bounds of thread and process. */
+static bool bin_grow(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    unsigned capacity = bin->capacity * 2u;
+    size_t more = (size_t)bin->capacity * hm_classes[cls].size;
+    if (capacity > hm_min(hm_opt.tls_cache_max, HM_BIN_MAX) ||
+        tc->bytes + more > hm_opt.tls_cache_bytes ||
+        hm_load_relaxed(&threads.bytes) + more > hm_opt.process_cache_bytes)
+        return false;
+    if (!bin_resize(tc, cls, capacity))
+        return false;
+    charge(tc, more);
+    return true;
+}
+
+/* Halves a bin that holds few enough blocks. */
+static void bin_shrink(struct hm_tcache *tc, unsigned cls)
+{
+    unsigned capacity = tc->bins[cls].capacity / 2u;
+    if (capacity < capacity_min(cls) || count_of(tc, cls) > capacity ||
+        !bin_resize(tc, cls, capacity))
+        return;
+    charge(tc, 0 - (size_t)capacity * hm_classes[cls].size);
+}
+
+static bool bin_open(struct hm_tcache *tc, unsigned cls)
+{
+    tc->bins[cls].refill = (uint16_t)hm_opt.refill_start;
+    return bin_resize(tc, cls, capacity_min(cls));
+}
+
+static void count_event(_Atomic uint64_t *events, _Atomic uint64_t *blocks, unsigned n)
+{
+    hm_store_relaxed(events, hm_load_relaxed(events) + 1);
+    hm_store_relaxed(blocks, hm_load_relaxed(blocks) + n);
+}
+
+/* Gives the oldest `n` blocks of a bin back to their slabs. */
+static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
+{
+    if (n == 0)
+        return;
+    struct hm_slot *top = top_of(tc, cls), *bottom = bottom_of(tc, cls);
+    busy_begin(tc);
+    hm_slab_give(bottom - n, n);
+    memmove(top + n, top, (size_t)(bottom - top - n) * sizeof *top);
+    hm_store_relaxed(&tc->top[cls], top + n);
+    busy_end(tc);
+    count_event(&tc->flushes, &tc->flushed, n);
+}
+
+/* Takes up to `want` blocks of the class into `out`. */
+static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *out,
+                            unsigned want)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    unsigned got = 0;
+    /* Half of what was wanted is enough not to touch another slab for the rest. */
+    while (got == 0 || got < want / 2) {
+        if (bin->current == NULL)
+            bin->current = hm_slab_adopt(tc->shard, cls);
+        if (bin->current == NULL)
+            break;
+        unsigned n = hm_slab_take(bin->current, out + got, want - got);
+        got += n;
+        if (n == 0) {
+            hm_slab_let_go(bin->current);
+            bin->current = NULL;
+        }
+    }
+    return got;
+}
+
+/* Fills an empty bin. The number of blocks starts small, so that a small program touches
+ * few pages, and doubles up to the class's target. */
+static bool bin_refill(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    unsigned target = hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size);
+    if (bin->refill > bin->capacity)
+        bin_grow(tc, cls);
+    unsigned want = (unsigned)hm_min(hm_min(bin->refill, target), bin->capacity);
+    bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
+    struct hm_slot *array = tc->limit[cls];
+    unsigned got = take_blocks(tc, cls, array, want);
+    if (got == 0)
+        return false;
+    struct hm_slot *top = array + bin->capacity - got;
+    memmove(top, array, got * sizeof *array);
+    hm_store_relaxed(&tc->top[cls], top);
+    bin->active = true;
+    bin->taken = (uint16_t)hm_min(bin->taken + got, UINT16_MAX);
+    count_event(&tc->refills, &tc->refilled, got);
+    return true;
+}
+
+/* A block without a cache: for threads that have exited, and when memory is short. */
+static struct hm_slot take_single(unsigned cls)
+{
+    struct hm_slot slot = {NULL, NULL};
+    struct hm_slab *slab;
+    while (slot.block == NULL && (slab = hm_slab_adopt(0, cls)) != NULL) {
+        hm_slab_take(slab, &slot, 1);
+        hm_slab_let_go(slab);
+    }
+    return slot;
+}
+
+void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_slot slot;
+    bool cached = tc != NULL && (tc->bins[cls].capacity != 0 || bin_open(tc, cls)) &&
+                  (count_of(tc, cls) != 0 || bin_refill(tc, cls));
+    if (cached) {
+        struct hm_slot *top = top_of(tc, cls);
+        slot = *top;
+        hm_store_relaxed(&tc->top[cls], top + 1);
+    } else {
+        slot = take_single(cls);
+        if (slot.block == NULL)
+            return NULL;
+    }
+    hm_store_relaxed(slot.state, (uint8_t)cls);
+    return slot.block;
+}
+
+/* Makes room in a full bin. The bin grows while more blocks come and go than it holds, or
+ * until it holds what a refill brings; else its older half goes back to the slabs. */
+static void bin_make_room(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    unsigned target = hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size);
+    bin->active = true;
+    if ((bin->taken >= bin->capacity || bin->capacity < target) && bin_grow(tc, cls))
+        return;
+    bin_flush(tc, cls, (bin->capacity + 1u) / 2);
+    bin->taken = 0;
+}
+
+void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state)
+{
+    struct hm_slot slot = {block, state};
+    hm_store_relaxed(state, 0);
+    if (tc == NULL || (tc->bins[cls].capacity == 0 && !bin_open(tc, cls))) {
+        hm_slab_give(&slot, 1);
+        return;
+    }
+    if (top_of(tc, cls) == tc->limit[cls])
+        bin_make_room(tc, cls);
+    struct hm_slot *top = top_of(tc, cls) - 1;
+    *top = slot;
+    hm_store_relaxed(&tc->top[cls], top);
+}
+
+/* Whole caches. */
+
+static void bin_let_go(struct hm_bin *bin)
+{
+    if (bin->current != NULL)
+        hm_slab_let_go(bin->current);
+    bin->current = NULL;
+}
+
+void hm_tcache_age(struct hm_tcache *tc)
+{
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        struct hm_bin *bin = &tc->bins[cls];
+        if (bin->capacity == 0)
+            continue;
+        if (!bin->active) {
+            bin_flush(tc, cls, (count_of(tc, cls) + 1u) / 2);
+            bin_shrink(tc, cls);
+            bin->refill = (uint16_t)hm_max(bin->refill / 2u, hm_opt.refill_start);
+            if (count_of(tc, cls) == 0)
+                bin_let_go(bin);
+        }
+        bin->active = false;
+    }
+}
+
+void hm_tcache_flush(struct hm_tcache *tc)
+{
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        bin_flush(tc, cls, count_of(tc, cls));
+        bin_shrink(tc, cls);
+        bin_let_go(&tc->bins[cls]);
+    }
+}
+
+static void close_bins(struct hm_tcache *tc)
+{
+    for (unsigned i = 0; i < HM_STATES; i++) {
+        hm_store_relaxed(&tc->top[i], &nothing);
+        tc->limit[i] = &nothing;
+    }
+    for (unsigned cls = 0; cls < HM_CLASSES; cls++) {
+        tc->bins[cls].capacity = 0;
+        hm_store_relaxed(&tc->bins[cls].bottom, &nothing);
+    }
+}
+
+static struct hm_tcache *cache_make(void)
+{
+    struct hm_tcache *tc = hm_meta_new(sizeof *tc);
+    if (tc == NULL)
+        return NULL;
+    close_bins(tc);
+    tc->real = tc->front = tc;
+    if (hm_opt.check == HM_CHECK_FULL || hm_opt.zero_on_free) {
+        struct hm_tcache *front = hm_meta_new(sizeof *front);
+        if (front == NULL)
+            return NULL;
+        close_bins(front);
+        front->real = tc;
+        tc->front = front;
+    }
+    tc->next = hm_load_relaxed(&threads.all);
+    while (!atomic_compare_exchange_weak_explicit(
+        &threads.all, &tc->next, tc, memory_order_release, memory_order_relaxed))
+        ;
+    return tc;
+}
+
+static struct hm_tcache *unpark(void)
+{
+    if (!hm_lock_acquire(&threads.lock))
+        return NULL;
+    struct hm_tcache *tc = threads.parked;
+    if (tc != NULL) {
+        threads.parked = tc->next_parked;
+        hm_store_relaxed(&tc->parked, false);
+    }
+    hm_lock_release(&threads.lock);
+    return tc;
+}
+
+struct hm_tcache *hm_tcache_start(void)
+{
+    if (hm_tcache_self == &exited)
+        return NULL;
+    struct hm_tcache *tc = unpark();
+    if (tc == NULL)
+        tc = cache_make();
+    if (tc == NULL)
+        return NULL;
+    tc->exit_rounds = 0;
+    tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    hm_add_relaxed(&threads.threads, 1);
+    /* First, since pthread_setspecific may call calloc. */
+    hm_tcache_self = tc->front;
+    if (threads.key_valid)
+        pthread_setspecific(threads.key, tc);
+    return tc;
+}
+
+/* Destructor of the thread-specific key. */
+static void cache_exit(void *arg)
+{
+    struct hm_tcache *tc = arg;
+    if (tc->exit_rounds++ < EXIT_ROUNDS && pthread_setspecific(threads.key, tc) == 0)
+        return;
+    hm_tcache_self = &exited;
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+        bin_let_go(&tc->bins[cls]);
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    hm_sub_relaxed(&threads.threads, 1);
+    if (!hm_lock_acquire(&threads.lock))
+        return; /* fork elsewhere: the cache and what it holds are lost */
+    hm_store_relaxed(&tc->parked, true);
+    tc->next_parked = threads.parked;
+    threads.parked = tc;
+    hm_lock_release(&threads.lock);
+}
+
+/* Takes the caches parked long enough out of the list, empties them without the lock, and
+ * puts them back. */
+void hm_tcache_trim_parked(uint64_t deadline)
+{
+    if (!hm_lock_acquire(&threads.lock))
+        return;
+    struct hm_tcache *due = NULL, **link = &threads.parked, *tc;
+    while ((tc = *link) != NULL) {
+        if (tc->aged_at > deadline) {
+            link = &tc->next_parked;
+            continue;
+        }
+        *link = tc->next_parked;
+        tc->next_parked = due;
+        due = tc;
+    }
+    hm_lock_release(&threads.lock);
+    struct hm_tcache *last = NULL;
+    for (tc = due; tc != NULL; tc = tc->next_parked) {
+        hm_tcache_flush(tc);
+        tc->aged_at = UINT64_MAX; /* nothing left to trim */
+        last = tc;
+    }
+    if (last == NULL || !hm_lock_acquire(&threads.lock))
+        return;
+    for (link = &threads.parked; *link != NULL; link = &(*link)->next_parked)
+        ;
+    *link = due;
+    hm_lock_release(&threads.lock);
+}
+
+static uint64_t cached_bytes(struct hm_tcache *tc)
+{
+    uint64_t bytes = 0;
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        /* While the bin moves to another array the two may not belong together. */
+        ptrdiff_t count = hm_load_relaxed(&tc->bins[cls].bottom) - top_of(tc, cls);
+        if (count > 0 && count <= HM_BIN_MAX)
+            bytes += (uint64_t)count * hm_classes[cls].size;
+    }
+    return bytes;
+}
+
+void hm_tcache_totals(struct hm_tcache_totals *out)
+{
+    memset(out, 0, sizeof *out);
+    struct hm_tcache *tc = hm_load_acquire(&threads.all);
+    for (; tc != NULL; tc = tc->next) {
+        bool parked = hm_load_relaxed(&tc->parked);
+        out->caches += !parked;
+        out->parked += parked;
+        out->refills += hm_load_relaxed(&tc->refills);
+        out->refilled += hm_load_relaxed(&tc->refilled);
+        out->flushes += hm_load_relaxed(&tc->flushes);
+        out->flushed += hm_load_relaxed(&tc->flushed);
+        out->cached_bytes += cached_bytes(tc);
+    }
+}
+
+unsigned hm_tcache_threads(void)
+{
+    return hm_load_relaxed(&threads.threads);
+}
+
+void hm_tcache_fork(void (*each)(struct hm_lock *))
+{
+    each(&threads.lock);
+}
+
+void hm_tcache_fork_child(void)
+{
+    struct hm_tcache *self = hm_tcache_self->real;
+    struct hm_tcache *tc = hm_load_relaxed(&threads.all);
+    for (; tc != NULL; tc = tc->next) {
+        if (tc == self || hm_load_relaxed(&tc->parked))
+            continue;
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+            bin_let_go(&tc->bins[cls]);
+        if (hm_load_relaxed(&tc->busy))
+            close_bins(tc);
+        hm_store_relaxed(&tc->busy, false);
+        hm_store_relaxed(&tc->parked, true);
+        tc->next_parked = threads.parked;
+        threads.parked = tc;
+    }
+    hm_store_relaxed(&threads.threads, self != NULL);
+}

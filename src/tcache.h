@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* tcache: thread caches. A bin per class holds free blocks that only its thread touches.
+ *
+ *   bin   limit                 top                      bottom
+ *          v                     v                         v
+ *         | room | room | room | block | block | … | block | 0 |
+ *                        push <-'-> pop                      `- sentinel: nothing left
+ *
+ * C1 limit <= top <= bottom == limit + capacity; *bottom is the sentinel {NULL, NULL}.
+ * C2 Slots [top, bottom) hold free blocks of the bin's class: in no slab's free map, in
+ * no other slot, state byte 0. The lowest address of a refill is popped first. C3 A bin
+ * that is not open has capacity 0 and limit == top == bottom == the shared sentinel, so
+ * that pop and push both miss. A thread starts with a shared cache of such bins only;
+ *    "not started", "exited" and "checked" need no test on the fast path, they just miss.
+ * C4 A cache is used by one thread, or parked: whole, with its blocks, for the next
+ * thread. Parked caches hold no current slab. Caches are type-stable. C5 `busy` is set
+ * while its thread changes more than one top: a fork's child empties caches that were
+ * busy in threads it does not have.
+ */
+#ifndef HM_TCACHE_H
+#define HM_TCACHE_H
+
+#include "slab.h"
+
+/* Slots of a bin at most: option.def's bound on tls_cache_max. */
+#define HM_BIN_MAX 2048
+
+struct hm_bin {
+    _Atomic(struct hm_slot *) bottom; /* [owner] limit + capacity; statistics read it */
+    struct hm_slab *current;          /* [owner] slab that refills come from, or NULL */
+    uint16_t capacity;                /* [owner] slots */
+    uint16_t refill;                  /* [owner] blocks that the next refill wants */
+    uint16_t taken; /* [owner] blocks refilled since the last flush, saturating */
+    bool active;    /* [owner] missed since the cache was last aged */
+};
+
+struct hm_tcache {
+    _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
+    struct hm_slot *limit[HM_STATES];         /* [owner] */
+    struct hm_tcache *real; /* [const] the cache itself; of a shared or checked front: the
+                               cache behind it, or NULL */
+    struct hm_tcache
+        *front; /* [const] what hm_tcache_self is set to: the cache itself, or a
+                   front of closed bins, so that every call is checked */
+    struct hm_bin bins[HM_CLASSES];
+    size_t bytes;           /* [owner] capacity beyond the minimum, in bytes of blocks */
+    uint32_t events;        /* [owner] slow-path calls */
+    uint8_t shard;          /* [owner] */
+    uint8_t exit_rounds;    /* [owner] destructor rounds seen */
+    _Atomic bool busy;      /* [owner] C5 */
+    _Atomic bool parked;    /* [L:threads] */
+    uint64_t aged_at;       /* [owner, or L:threads when parked] hm_clock */
+    struct hm_tcache *next; /* [const] all caches */
+    struct hm_tcache *next_parked;                        /* [L:threads] */
+    _Atomic uint64_t refills, refilled, flushes, flushed; /* [owner]; statistics read */
+};
+
+/* The only thread-local variable. */
+extern _Thread_local struct hm_tcache *hm_tcache_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+void hm_tcache_init(void);
+
+/* The calling thread's cache: hm_tcache_self's, started if need be. NULL: the thread has
+ * exited, or memory is short; then blocks are taken and given one by one. */
+struct hm_tcache *hm_tcache_start(void);
+
+/* One block of `class` with its state set: from the bin, after a refill if it is empty.
+ * tc may be NULL. NULL: out of memory, or fork elsewhere. */
+void *hm_tcache_take(struct hm_tcache *tc, unsigned cls);
+/* Puts a block into its bin, its state set to 0; makes room if need be. tc may be NULL.
+ */
+void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state);
+
+/* Halves what bins hold that were not missed since the last call. */
+void hm_tcache_age(struct hm_tcache *tc);
+/* Empties all bins into the slabs. */
+void hm_tcache_flush(struct hm_tcache *tc);
+/* The same for caches parked at `deadline` or before. */
+void hm_tcache_trim_parked(uint64_t deadline);
+
+struct hm_tcache_totals {
+    uint64_t caches, parked, refills, refilled, flushes, flushed, cached_bytes;
+};
+void hm_tcache_totals(struct hm_tcache_totals *out);
+
+/* Threads that ever had a cache, minus those that ended: for fork.c. */
+unsigned hm_tcache_threads(void);
+void hm_tcache_fork(void (*each)(struct hm_lock *));
+/* In the child: parks the caches of the threads it does not have. */
+void hm_tcache_fork_child(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "trim.h"
+#include "big.h"
+#include "option.h"
+
+struct hm_trim_counts hm_trim_counts;
+static _Atomic uint64_t last_pass; /* hm_clock */
+
+static size_t pass(uint64_t deadline, size_t bigcache_keep)
+{
+    hm_tcache_trim_parked(deadline);
+    size_t bytes = hm_big_trim(deadline, bigcache_keep);
+    if (hm_opt.page_purge)
+        bytes += hm_slab_purge_pages();
+    bytes += hm_superslab_trim(deadline, hm_opt.empty_reserve);
+    hm_add_relaxed(&hm_trim_counts.passes, 1);
+    hm_add_relaxed(&hm_trim_counts.bytes, bytes);
+    return bytes;
+}
+
+void hm_trim_tick_slow(struct hm_tcache *tc)
+{
+    uint64_t now = hm_clock_update(), interval = hm_opt.trim_interval;
+    if (now - tc->aged_at >= interval) {
+        tc->aged_at = now;
+        hm_tcache_age(tc);
+    }
+    /* Twice an interval, so that nothing waits for much longer than one. */
+    uint64_t last = hm_load_relaxed(&last_pass);
+    if (now - last >= interval / 2 &&
+        atomic_compare_exchange_strong_explicit(
+            &last_pass, &last, now, memory_order_relaxed, memory_order_relaxed))
+        pass(now - interval, hm_opt.bigcache_bytes);
+}
+
+size_t hm_trim_now(struct hm_tcache *tc)
+{
+    if (tc != NULL)
+        hm_tcache_flush(tc);
+    return pass(hm_clock_update() + HM_CLOCK_FORCED, 0);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "window.h"
+#include "meta.h"
+#include "os.h"
+#include "region.h"
+
+/* Writable space for state bytes is taken in pieces of this size: a system call for some
+ * 16 SuperSlabs of small blocks. */
+#define STATE_STEP (1 * HM_MIB)
+
+struct window {
+    struct hm_lock lock;
+    char *base;
+    size_t places;   /* [const] SuperSlabs that fit */
+    uint64_t *taken; /* [L:lock] a bit for each place */
+    size_t lowest;   /* [L:lock] no place below is free */
+    hm_state *state; /* [const] of base */
+    unsigned shift; /* [const] bytes of address space per state byte, as a power of two */
+    size_t state_ready; /* [L:lock] bytes of state that are writable, from the front */
+};
+
+struct hm_window_fast hm_window_fast;
+static struct window windows[HM_KINDS];
+static size_t superslab_size;
+
+static const unsigned shifts[HM_KINDS] = {HM_SMALL_SHIFT, HM_LARGE_SHIFT};
+
+static bool window_setup(struct window *w, enum hm_kind kind, char *base, size_t size)
+{
+    size_t words = hm_round_up(size / superslab_size, 64) / 64;
+    w->shift = shifts[kind];
+    w->taken = hm_meta_new(words * sizeof *w->taken);
+    w->state = hm_os_reserve_zero(size >> w->shift);
+    if (w->taken == NULL || w->state == NULL)
+        return false;
+    w->base = base;
+    w->places = size / superslab_size;
+    return true;
+}
+
+/* Half of the reservation for each kind. Less than asked for is better than nothing. */
+void hm_window_init(size_t superslab, size_t wanted)
+{
+    superslab_size = superslab;
+    for (int k = 0; k < HM_KINDS; k++)
+        hm_lock_init(&windows[k].lock, HM_RANK_WINDOW);
+    char *base = NULL;
+    size_t size = wanted < 4 * superslab ? 0 : (size_t)1 << hm_log2(wanted);
+    for (; size >= 64 * superslab; size /= 4) {
+        base = hm_os_reserve(size, superslab);
+        if (base != NULL)
+            break;
+    }
+    if (base == NULL)
+        return;
+    size_t half = size / 2;
+    struct window *small = &windows[HM_KIND_SMALL], *large = &windows[HM_KIND_LARGE];
+    if (!window_setup(small, HM_KIND_SMALL, base, half) ||
+        !window_setup(large, HM_KIND_LARGE, base + half, half)) {
+        small->places = large->places = 0;
+        return;
+    }
+    hm_window_fast.base = (uintptr_t)base;
+    hm_window_fast.small_state = small->state;
+    hm_window_fast.large_state = large->state - (half >> HM_LARGE_SHIFT);
+    hm_window_fast.all_granules = size >> HM_LARGE_SHIFT;
+    hm_window_fast.small_granules = half >> HM_SMALL_SHIFT;
+}
+
+/* Marks the lowest free place as taken. False: there is none, or fork elsewhere. */
+static bool place_take(struct window *w, size_t *place)
+{
+    if (!hm_lock_acquire(&w->lock))
+        return false;
+    size_t i = w->lowest;
+    while (i < w->places && w->taken[i / 64] == UINT64_MAX)
+        i = hm_round_down(i, 64) + 64;
+    if (i < w->places)
+        i = hm_round_down(i, 64) + (size_t)__builtin_ctzll(~w->taken[i / 64]);
+    bool found = i < w->places;
+    if (found)
+        w->taken[i / 64] |= (uint64_t)1 << i % 64;
+    w->lowest = found ? i + 1 : w->places;
+    hm_lock_release(&w->lock);
+    *place = i;
+    return found;
+}
+
+static void place_give(struct window *w, size_t place)
+{
+    if (!hm_lock_acquire(&w->lock))
+        return; /* fork elsewhere: address space without memory is lost, nothing more */
+    w->taken[place / 64] &= ~((uint64_t)1 << place % 64);
+    w->lowest = hm_min(w->lowest, place);
+    hm_lock_release(&w->lock);
+}
+
+/* Makes the state bytes up to `end` writable. Places are taken lowest first, so these
+ * grow from the front. Two threads may do the same step at once: it is idempotent. */
+static bool state_prepare(struct window *w, size_t end)
+{
+    if (!hm_lock_acquire(&w->lock))
+        return false;
+    size_t ready = w->state_ready;
+    hm_lock_release(&w->lock);
+    if (end <= ready)
+        return true;
+    size_t all = w->places * superslab_size >> w->shift;
+    size_t upto = hm_min(hm_round_up(end, STATE_STEP), all);
+    if (!hm_os_commit((void *)(w->state + ready), upto - ready))
+        return false;
+    if (!hm_lock_acquire(&w->lock))
+        return false;
+    w->state_ready = hm_max(w->state_ready, upto);
+    hm_lock_release(&w->lock);
+    return true;
+}
+
+/* A SuperSlab outside the window: its states are a mapping of their own. */
+static char *take_elsewhere(enum hm_kind kind, hm_state **state)
+{
+    char *base = hm_os_map(superslab_size, HM_REGION_GRANULE);
+    if (base == NULL)
+        return NULL;
+    *state =
+        hm_os_map(hm_round_up(superslab_size >> shifts[kind], hm_os_page), hm_os_page);
+    if (*state == NULL) {
+        hm_os_unmap(base, superslab_size);
+        return NULL;
+    }
+    return base;
+}
+
+char *hm_window_take(enum hm_kind kind, hm_state **state)
+{
+    struct window *w = &windows[kind];
+    size_t place;
+    if (w->places == 0 || !place_take(w, &place))
+        return take_elsewhere(kind, state);
+    size_t offset = place * superslab_size;
+    char *base = w->base + offset;
+    if (state_prepare(w, (offset + superslab_size) >> w->shift) &&
+        hm_os_commit(base, superslab_size)) {
+        *state = w->state + (offset >> w->shift);
+        return base;
+    }
+    place_give(w, place);
+    return NULL;
+}
+
+void hm_window_give(enum hm_kind kind, char *base, hm_state *state)
+{
+    struct window *w = &windows[kind];
+    size_t state_size = superslab_size >> shifts[kind];
+    size_t offset = (size_t)(base - w->base);
+    if (offset >= w->places * superslab_size) {
+        hm_os_unmap(base, superslab_size);
+        hm_os_unmap((void *)state, hm_round_up(state_size, hm_os_page));
+        return;
+    }
+    /* Where the state bytes of neighbours share a page, it stays. */
+    if (state_size % hm_os_page == 0)
+        hm_os_purge((void *)state, state_size);
+    if (hm_os_decommit(base, superslab_size) || hm_os_purge(base, superslab_size))
+        place_give(w, offset / superslab_size);
+}
+
+void hm_window_fork(void (*each)(struct hm_lock *))
+{
+    for (int k = 0; k < HM_KINDS; k++)
+        each(&windows[k].lock);
+}

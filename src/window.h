@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* window: address space set aside so that a block is classified by arithmetic alone.
+ *
+ *   one reservation   [ small window                | large window                ]
+ *                       SuperSlabs of small blocks    of large and medium blocks
+ *   block states      [ a byte for 16 bytes of it   | a byte for 128 bytes of it  ]
+ *
+ * A state byte stands for the block that starts at its granule:
+ *   0              no live block starts here: free, cached, inside a block, or not ours
+ *   1 … 104        a live block of that class
+ *   HM_STATE_MEDIUM  a live medium block
+ * So one load tells free which bin a block belongs to, and that it is a live block's
+ * start: a double free, an interior pointer and a foreign pointer all read 0.
+ *
+ * W1 A state byte is nonzero exactly while its block is live (handed out, not yet freed).
+ * W2 Only the thread that hands the block out or takes it back writes its byte; relaxed
+ *    accesses suffice, because the program itself orders malloc, use and free of a block.
+ * W3 State bytes are readable for the whole window, also where there is no memory.
+ *
+ * There may be no window (a limit on address space, `address_window = 0`), or it may be
+ * used up. SuperSlabs then lie elsewhere with states of their own; free finds them
+ * through the region map, which costs it a few more instructions.
+ */
+#ifndef HM_WINDOW_H
+#define HM_WINDOW_H
+
+#include "lock.h"
+#include "sizeclass.h"
+
+typedef _Atomic uint8_t hm_state;
+#define HM_STATE_MEDIUM HM_CLASSES
+#define HM_STATES (HM_CLASSES + 1)
+
+enum hm_kind { HM_KIND_SMALL, HM_KIND_LARGE, HM_KINDS };
+
+/* What the fast path of free needs, in one cache line. [const after hm_window_init] */
+struct hm_window_fast {
+    uintptr_t base;        /* first address of the small window */
+    size_t small_granules; /* size of the small window >> HM_SMALL_SHIFT; 0: no window */
+    hm_state *small_state;
+    size_t all_granules;   /* size of both windows >> HM_LARGE_SHIFT */
+    hm_state *large_state; /* biased: indexed by (address - base) >> HM_LARGE_SHIFT */
+};
+extern HM_HIDDEN struct hm_window_fast hm_window_fast;
+
+HM_INLINE size_t hm_rotate_right(size_t x, unsigned n)
+{
+    return x >> n | x << (sizeof x * 8 - n);
+}
+
+/* The state of the block that would start at p, or NULL when p is outside the windows or
+ * misaligned. The rotation moves bits that an aligned offset has clear to the top, so one
+ * comparison finds misaligned, foreign and null pointers. */
+HM_INLINE hm_state *hm_window_state(const void *p)
+{
+    size_t granule = hm_rotate_right((uintptr_t)p - hm_window_fast.base, HM_SMALL_SHIFT);
+    hm_state *state;
+    if (HM_LIKELY(granule < hm_window_fast.small_granules)) {
+        state = hm_window_fast.small_state + granule;
+    } else {
+        HM_OPAQUE(granule);
+        granule = hm_rotate_right(granule, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
+        if (HM_UNLIKELY(granule >= hm_window_fast.all_granules))
+            return NULL;
+        state = hm_window_fast.large_state + granule;
+    }
+    if (state == NULL)
+        __builtin_unreachable(); /* spares callers a test */
+    return state;
+}
+
+/* superslab_size: of every SuperSlab; wanted: bytes for both windows together, 0 for
+ * none. */
+void hm_window_init(size_t superslab_size, size_t wanted);
+
+/* Space for one SuperSlab with memory, reading as zero, and the state bytes of its first
+ * block. The lowest free place of the window, else anywhere. NULL: out of memory. */
+char *hm_window_take(enum hm_kind kind, hm_state **state);
+/* Gives it back; its state bytes are all zero. */
+void hm_window_give(enum hm_kind kind, char *base, hm_state *state);
+
+void hm_window_fork(void (*each)(struct hm_lock *)); /* for fork.c */
+
+#endif
