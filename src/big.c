@@ -323,7 +323,7 @@ bool hm_big_give(struct hm_big *b)
         return true;
     }
     b->zeroed = false;
-    size_t keep = hm_opt.bigcache_bytes;
+    size_t keep = HM_LIVE(bigcache_bytes);
     if (b->size > keep) {
         unmap_extent(b);
         return true;

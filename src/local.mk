@@ -8,6 +8,8 @@ HM_SOURCES = \
 	src/base.h \
 	src/big.c \
 	src/big.h \
+	src/bits.c \
+	src/bits.h \
 	src/conf.c \
 	src/conf.h \
 	src/conf_env.c \
@@ -89,7 +91,7 @@ libhakmem_la_LDFLAGS = -version-info $(HM_VERSION_INFO) \
 EXTRA_libhakmem_la_DEPENDENCIES = src/libhakmem.map
 
 # The same sources for tests that look inside: nothing is hidden, and malloc and its family
-# are called hm_test_malloc …, so that a sanitizer's own malloc can be in the same process.
+# are called hm_test_malloc and so on, so that a sanitizer's malloc can be in the same process.
 check_LIBRARIES += libhm_internal.a
 libhm_internal_a_SOURCES = $(HM_SOURCES)
 nodist_libhm_internal_a_SOURCES = src/profiles_builtin.c
@@ -105,7 +107,7 @@ src/profiles_builtin.c: src/gen-profiles.sh $(HM_PROFILES)
 CLEANFILES += src/profiles_builtin.c src/profiles_builtin.c.tmp
 
 # Runs on the building machine, so it is no ordinary program.
-src/optdoc: src/optdoc.c src/option.def
+src/optdoc: src/optdoc.c src/option.def src/option.h
 	$(AM_V_GEN)$(MKDIR_P) src
 	$(AM_V_at)$(CC_FOR_BUILD) -I$(srcdir)/src -o $@ $(srcdir)/src/optdoc.c
 CLEANFILES += src/optdoc

@@ -11,8 +11,8 @@
 
 #include "lock.h"
 
-/* `size` bytes, aligned to a cache line when size >= 64 and to 16 otherwise, with any content.
- * NULL: out of memory, or fork elsewhere (lock.h L2). */
+/* `size` bytes, aligned to a cache line when size >= 64 and to 16 otherwise, with any
+ * content. NULL: out of memory, or fork elsewhere (lock.h L2). */
 void *hm_meta_alloc(size_t size);
 /* The same, zero. */
 void *hm_meta_new(size_t size);

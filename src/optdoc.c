@@ -5,6 +5,26 @@
 #include "option.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* Lines of a manual page's source are at most 80 characters long. */
+static void print_wrapped(const char *text)
+{
+    size_t column = 0;
+
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+
+        if (column > 0 && column + 1 + word > 78) {
+            putchar('\n');
+            column = 0;
+        }
+        column += (size_t)printf("%s%.*s", column > 0 ? " " : "", (int)word, text);
+        text += word;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
 
 static void print_words(const char *const *words, size_t count)
 {
@@ -50,7 +70,9 @@ static void print_option(const char *name, enum hm_option_type type, const char 
                          const char *min, const char *max, enum hm_option_when when,
                          const char *sentence)
 {
-    printf(".It Ic %s\n%s\n.Pp\nTakes ", name, sentence);
+    printf(".It Ic %s\n", name);
+    print_wrapped(sentence);
+    printf(".Pp\nTakes ");
     print_values(type, min, max);
     printf(".\nDefault:\n.Ql %s .\n%s\n", def,
            when == HM_OPTION_LIVE ? "May change while the process runs."

@@ -6,6 +6,7 @@
 #include "option.h"
 #include "report.h"
 #include "tcache.h"
+#include "trim.h"
 
 #include <pthread.h>
 
@@ -24,7 +25,7 @@ static void each_lock(void (*each)(struct hm_lock *))
 
 static void fork_prepare(void)
 {
-    locks_taken = hm_tcache_threads() > 1;
+    locks_taken = hm_tcache_threads() > 1 || hm_trim_has_thread();
     if (!locks_taken)
         return;
     hm_lock_fork_begin();
@@ -46,12 +47,14 @@ static void fork_child(void)
     each_lock(hm_lock_fork_reset);
     hm_lock_fork_end();
     hm_tcache_fork_child();
+    hm_trim_fork_child();
 }
 
 void hm_process_load(void)
 {
     hm_heap_init();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    hm_trim_loaded();
 }
 
 void hm_process_unload(void)

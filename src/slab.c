@@ -14,6 +14,7 @@ struct partial {
 
 static struct partial *partials; /* [const] after init */
 static unsigned shard_count;
+static _Atomic uint64_t generations; /* B5; the low half is used */
 
 void hm_slab_init(unsigned shards)
 {
@@ -65,30 +66,41 @@ static void list_remove(struct partial *pl, struct hm_slab *slab)
     hm_sub_relaxed(&pl->length[slab->cls], 1);
 }
 
-/* Takes a listed slab that was left empty off its list and gives its run back, if its
- * life still is `seen`. Caller holds the lock. */
-static void list_drop_empty(struct partial *pl, struct hm_slab *slab, uint64_t seen)
+/* Takes a listed slab that was left empty off its list, if its life still is `seen`. Its
+ * run is given back by give_gone, without the lock: that may make a system call. */
+static void list_drop_empty(struct partial *pl, struct hm_slab *slab, uint64_t seen,
+                            struct hm_slab **gone)
 {
     if (atomic_compare_exchange_strong_explicit(&slab->life, &seen, seen - HM_LIFE_LISTED,
                                                 memory_order_acq_rel,
                                                 memory_order_relaxed)) {
         list_remove(pl, slab);
-        hm_run_give(slab);
+        slab->next = *gone;
+        *gone = slab;
+    }
+}
+
+static void give_gone(struct hm_slab *gone)
+{
+    while (gone != NULL) {
+        struct hm_slab *next = gone->next;
+        hm_run_give(gone);
+        gone = next;
     }
 }
 
 /* Completes the listing of a slab (B3). Caller holds the lock. */
-static void list_join(struct partial *pl, struct hm_slab *slab)
+static void list_join(struct partial *pl, struct hm_slab *slab, struct hm_slab **gone)
 {
     list_push(pl, slab);
     uint64_t life = atomic_fetch_and_explicit(&slab->life, ~(uint64_t)HM_LIFE_JOINING,
                                               memory_order_acq_rel);
     if ((life & HM_LIFE_COUNT) == 0)
-        list_drop_empty(pl, slab, life - HM_LIFE_JOINING);
+        list_drop_empty(pl, slab, life - HM_LIFE_JOINING, gone);
 }
 
 /* Lists what could not be listed while another thread forked. Caller holds the lock. */
-static void list_pending(struct partial *pl)
+static void list_pending(struct partial *pl, struct hm_slab **gone)
 {
     if (HM_LIKELY(hm_load_relaxed(&pl->pending) == NULL))
         return;
@@ -96,7 +108,7 @@ static void list_pending(struct partial *pl)
         atomic_exchange_explicit(&pl->pending, NULL, memory_order_acquire);
     while (slab != NULL) {
         struct hm_slab *next = slab->next;
-        list_join(pl, slab);
+        list_join(pl, slab, gone);
         slab = next;
     }
 }
@@ -106,9 +118,11 @@ static void list_add(struct hm_slab *slab)
 {
     struct partial *pl = &partials[slab->shard];
     if (hm_lock_acquire(&pl->lock)) {
-        list_pending(pl);
-        list_join(pl, slab);
+        struct hm_slab *gone = NULL;
+        list_pending(pl, &gone);
+        list_join(pl, slab, &gone);
         hm_lock_release(&pl->lock);
+        give_gone(gone);
         return;
     }
     slab->next = hm_load_relaxed(&pl->pending);
@@ -124,8 +138,10 @@ static void unlist_empty(struct hm_slab *slab, unsigned shard, uint64_t seen)
     struct partial *pl = &partials[shard];
     if ((seen & HM_LIFE_JOINING) != 0 || !hm_lock_acquire(&pl->lock))
         return; /* who lists it will see; or, fork elsewhere, who adopts it */
-    list_drop_empty(pl, slab, seen);
+    struct hm_slab *gone = NULL;
+    list_drop_empty(pl, slab, seen, &gone);
     hm_lock_release(&pl->lock);
+    give_gone(gone);
 }
 
 /* A run becomes a slab, CURRENT for the calling thread. */
@@ -143,7 +159,7 @@ static struct hm_slab *slab_make(unsigned shard, unsigned cls)
         uint64_t bits = rest >= 64 ? UINT64_MAX : ((uint64_t)1 << rest) - 1;
         hm_store_relaxed(&slab->free_map[w], bits);
     }
-    uint64_t generation = (hm_load_relaxed(&slab->life) >> HM_LIFE_GENERATION) + 1;
+    uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
     hm_store_release(&slab->life, generation << HM_LIFE_GENERATION | HM_LIFE_CURRENT);
     return slab;
 }
@@ -170,9 +186,11 @@ struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls)
         /* Own shard: wait. Others are only a way to save memory. */
         if (!worth || (i == 0 ? !hm_lock_acquire(&pl->lock) : !hm_lock_try(&pl->lock)))
             continue;
-        list_pending(pl);
+        struct hm_slab *gone = NULL;
+        list_pending(pl, &gone);
         slab = adopt_listed(pl, pl->head[cls]);
         hm_lock_release(&pl->lock);
+        give_gone(gone);
     }
     return slab != NULL ? slab : slab_make(shard, cls);
 }

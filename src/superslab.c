@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "superslab.h"
+#include "bits.h"
 #include "meta.h"
 #include "option.h"
 #include "os.h"
@@ -19,6 +20,14 @@ static struct shard *shards; /* [const] after init */
 static unsigned shard_count;
 static uint32_t units_per_superslab; /* [const] after init */
 
+/* Empty SuperSlabs beyond this many are unmapped at once instead of after trim_interval,
+ * so that a spike's memory goes back although nothing may happen afterwards. A program
+ * that maps new ones soon after is going up and down: each time the allowance doubles.
+ * [any] */
+#define ALLOWANCE_BYTES (8 * HM_MIB)
+static _Atomic uint32_t allowance;
+static _Atomic uint64_t released_at; /* hm_clock of the last release at once */
+
 _Atomic uint64_t hm_clock;
 struct hm_superslab_counts hm_superslab_counts;
 
@@ -36,6 +45,7 @@ void hm_superslab_init(unsigned count)
         return;
     for (unsigned i = 0; i < count; i++)
         hm_lock_init(&shards[i].lock, HM_RANK_RUNS);
+    hm_store_relaxed(&allowance, (uint32_t)(ALLOWANCE_BYTES / hm_opt.superslab_size));
     units_per_superslab = (uint32_t)(hm_opt.superslab_size >> HM_UNIT_SHIFT);
     shard_count = count;
 }
@@ -43,42 +53,6 @@ void hm_superslab_init(unsigned count)
 unsigned hm_superslab_shards(void)
 {
     return shard_count;
-}
-
-/* Bit runs. A map is an array of words; positions beyond `limit` do not exist. */
-
-static uint32_t next_bit(const uint64_t *map, uint32_t from, uint32_t limit, bool set)
-{
-    while (from < limit) {
-        uint64_t word = (set ? map[from / 64] : ~map[from / 64]) >> from % 64;
-        if (word != 0)
-            return (uint32_t)hm_min(from + (uint32_t)__builtin_ctzll(word), limit);
-        from = (from / 64 + 1) * 64;
-    }
-    return limit;
-}
-
-static void change_bits(uint64_t *map, uint32_t from, uint32_t count, bool set)
-{
-    while (count > 0) {
-        uint32_t here = (uint32_t)hm_min(64 - from % 64, count);
-        uint64_t mask = (here == 64 ? ~(uint64_t)0 : ((uint64_t)1 << here) - 1)
-                        << from % 64;
-        map[from / 64] = set ? map[from / 64] | mask : map[from / 64] & ~mask;
-        from += here;
-        count -= here;
-    }
-}
-
-static uint32_t count_bits(const uint64_t *map, uint32_t from, uint32_t count)
-{
-    uint32_t n = 0;
-    for (uint32_t end = from + count; (from = next_bit(map, from, end, true)) < end;) {
-        uint32_t clear = next_bit(map, from, end, false);
-        n += clear - from;
-        from = clear;
-    }
-    return n;
 }
 
 /* Lists. Caller holds the shard's lock. */
@@ -114,11 +88,11 @@ static void list_insert(struct hm_superslab **list, struct hm_superslab *ss, boo
 static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
                            uint32_t count)
 {
-    uint32_t dirty = ss->dirty_units == 0 ? 0 : count_bits(ss->dirty_map, at, count);
-    HM_ASSERT(count_bits(ss->free_map, at, count) == count);
-    change_bits(ss->free_map, at, count, false);
+    uint32_t dirty = ss->dirty_units == 0 ? 0 : hm_bits_count(ss->dirty_map, at, count);
+    HM_ASSERT(hm_bits_count(ss->free_map, at, count) == count);
+    hm_bits_change(ss->free_map, at, count, false);
     if (dirty != 0)
-        change_bits(ss->dirty_map, at, count, false);
+        hm_bits_change(ss->dirty_map, at, count, false);
     if (ss->free_units == ss->units)
         hm_sub_relaxed(&hm_superslab_counts.empty, 1);
     ss->dirty_units -= dirty;
@@ -135,10 +109,10 @@ static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t a
 static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
                        uint32_t count, bool dirty)
 {
-    HM_ASSERT(count_bits(ss->free_map, at, count) == 0);
-    change_bits(ss->free_map, at, count, true);
+    HM_ASSERT(hm_bits_count(ss->free_map, at, count) == 0);
+    hm_bits_change(ss->free_map, at, count, true);
     if (dirty) {
-        change_bits(ss->dirty_map, at, count, true);
+        hm_bits_change(ss->dirty_map, at, count, true);
         uint32_t now = (uint32_t)hm_load_relaxed(&hm_clock);
         for (uint32_t u = at; u < at + count; u++)
             ss->freed_at[u] = now;
@@ -155,12 +129,21 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
         hm_add_relaxed(&hm_superslab_counts.empty, 1);
 }
 
+/* Takes a wholly free SuperSlab out of circulation, to be unmapped. */
+static void withdraw(struct shard *sh, struct hm_superslab *ss)
+{
+    list_remove(&sh->available[ss->kind], ss);
+    hm_bits_change(ss->free_map, 0, ss->units, false);
+    hm_sub_relaxed(&hm_superslab_counts.empty, 1);
+    hm_sub_relaxed(&hm_superslab_counts.dirty_units, ss->dirty_units);
+}
+
 /* Where a run of `units` fits: the lowest place. ss->units: nowhere. */
 static uint32_t find_units(struct hm_superslab *ss, uint32_t units, size_t align)
 {
     uint32_t at = 0, longest = 0;
-    while ((at = next_bit(ss->free_map, at, ss->units, true)) < ss->units) {
-        uint32_t end = next_bit(ss->free_map, at, ss->units, false);
+    while ((at = hm_bits_next(ss->free_map, at, ss->units, true)) < ss->units) {
+        uint32_t end = hm_bits_next(ss->free_map, at, ss->units, false);
         uintptr_t addr = (uintptr_t)ss->base + ((size_t)at << HM_UNIT_SHIFT);
         size_t skip = (hm_round_up(addr, align) - addr) >> HM_UNIT_SHIFT;
         if (skip + units <= end - at)
@@ -251,6 +234,10 @@ static void descriptor_give(struct shard *sh, struct hm_superslab *ss)
 
 static void note_mapped(void)
 {
+    uint64_t since = hm_load_relaxed(&hm_clock) - hm_load_relaxed(&released_at);
+    uint32_t allowed = hm_load_relaxed(&allowance);
+    if (since < HM_LIVE(trim_interval) && allowed < UINT32_MAX / 2)
+        hm_store_relaxed(&allowance, 2 * allowed + 1);
     uint64_t mapped = hm_add_relaxed(&hm_superslab_counts.mapped, 1) + 1 -
                       hm_load_relaxed(&hm_superslab_counts.released);
     uint64_t peak = hm_load_relaxed(&hm_superslab_counts.peak);
@@ -285,11 +272,21 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
         hm_os_advise_huge(ss->base, size, hm_opt.thp == HM_THP_ADVISE);
     for (uint32_t u = 0; u < ss->units; u++)
         ss->slabs[u].owner = ss;
-    change_bits(ss->free_map, 0, ss->units, true);
+    hm_bits_change(ss->free_map, 0, ss->units, true);
     ss->free_units = ss->longest = ss->units;
     ss->dirty_units = 0;
     note_mapped();
     return ss;
+}
+
+/* The memory of an unmapped SuperSlab's hm_slabs goes back as well: they read as zero
+ * then, and whoever still holds one finds a life that no slab has (S4). */
+static void descriptor_purge(struct hm_superslab *ss)
+{
+    char *from = (char *)hm_round_up((uintptr_t)ss->slabs, hm_os_page);
+    char *to = (char *)hm_round_down((uintptr_t)(ss->slabs + ss->units), hm_os_page);
+    if (from < to)
+        hm_os_purge(from, (size_t)(to - from));
 }
 
 /* Nobody else knows it any more. */
@@ -297,8 +294,9 @@ static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
 {
     hm_region_set(ss->base, (size_t)ss->units << HM_UNIT_SHIFT, HM_OWNER_NONE);
     hm_window_give(ss->kind, ss->base, ss->state);
-    change_bits(ss->dirty_map, 0, ss->units, false);
+    hm_bits_change(ss->dirty_map, 0, ss->units, false);
     hm_add_relaxed(&hm_superslab_counts.released, 1);
+    descriptor_purge(ss);
     descriptor_give(sh, ss);
 }
 
@@ -347,6 +345,19 @@ struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
     return run;
 }
 
+/* Is the SuperSlab one empty one too many? Then it is taken off the list. Caller holds
+ * the lock. */
+static bool is_surplus(struct shard *sh, struct hm_superslab *ss)
+{
+    uint64_t empty = hm_load_relaxed(&hm_superslab_counts.empty);
+    if (ss->free_units != ss->units ||
+        empty <= hm_max(hm_load_relaxed(&allowance), HM_LIVE(empty_reserve)))
+        return false;
+    withdraw(sh, ss);
+    hm_store_relaxed(&released_at, hm_load_relaxed(&hm_clock));
+    return true;
+}
+
 void hm_run_give(struct hm_slab *run)
 {
     struct hm_superslab *ss = run->owner;
@@ -355,7 +366,10 @@ void hm_run_give(struct hm_slab *run)
         deferred_give(sh);
         run->cls = 0;
         give_units(sh, ss, run->unit, run->units, true);
+        bool surplus = is_surplus(sh, ss);
         hm_lock_release(&sh->lock);
+        if (surplus)
+            superslab_unmap(sh, ss);
         return;
     }
     run->next = hm_load_relaxed(&sh->deferred);
@@ -386,7 +400,7 @@ bool hm_run_grow(struct hm_slab *run, unsigned units, bool *zeroed)
     uint32_t at = run->unit + run->units, more = units - run->units;
     if (at + more > ss->units || !hm_lock_acquire(&sh->lock))
         return false;
-    bool fits = next_bit(ss->free_map, at, at + more, false) == at + more;
+    bool fits = hm_bits_next(ss->free_map, at, at + more, false) == at + more;
     if (fits) {
         *zeroed = take_units(sh, ss, at, more) == 0;
         for (uint32_t u = at; u < at + more; u++)
@@ -422,8 +436,8 @@ static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *
 {
     uint32_t at = 0;
     while (sw->count < HM_ARRAY_LEN(sw->claims) && ss->dirty_units > 0 &&
-           (at = next_bit(ss->dirty_map, at, ss->units, true)) < ss->units) {
-        uint32_t end = next_bit(ss->dirty_map, at, ss->units, false), stop = at;
+           (at = hm_bits_next(ss->dirty_map, at, ss->units, true)) < ss->units) {
+        uint32_t end = hm_bits_next(ss->dirty_map, at, ss->units, false), stop = at;
         while (stop < end && is_due(ss->freed_at[stop], sw->deadline))
             stop++;
         if (stop > at) {
@@ -454,10 +468,7 @@ static void claim(struct sweep *sw, struct shard *sh)
             if (ss->free_units == ss->units &&
                 hm_load_relaxed(&hm_superslab_counts.empty) > sw->reserve &&
                 all_due(ss, sw->deadline)) {
-                list_remove(&sh->available[kind], ss);
-                change_bits(ss->free_map, 0, ss->units, false);
-                hm_sub_relaxed(&hm_superslab_counts.empty, 1);
-                hm_sub_relaxed(&hm_superslab_counts.dirty_units, ss->dirty_units);
+                withdraw(sh, ss);
                 sw->claims[sw->count++] = (struct claim){ss, 0, 0};
             } else {
                 claim_runs(sw, sh, ss);
@@ -523,7 +534,7 @@ static void visit_runs(struct hm_superslab *ss, void (*visit)(struct hm_slab *, 
                        void *arg)
 {
     uint32_t u = 0;
-    while ((u = next_bit(ss->free_map, u, ss->units, false)) < ss->units) {
+    while ((u = hm_bits_next(ss->free_map, u, ss->units, false)) < ss->units) {
         struct hm_slab *run = &ss->slabs[ss->head[u]];
         bool in_use = run->cls != 0; /* else on its way back to the system */
         if (in_use)
@@ -561,7 +572,7 @@ void hm_superslab_prewarm(unsigned count)
         struct shard *sh = &shards[ss->shard];
         if (!hm_lock_acquire(&sh->lock))
             return;
-        change_bits(ss->free_map, 0, ss->units, false);
+        hm_bits_change(ss->free_map, 0, ss->units, false);
         ss->free_units = 0;
         list_insert(&sh->full[ss->kind], ss, false);
         give_units(sh, ss, 0, ss->units, true);

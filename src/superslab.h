@@ -13,7 +13,8 @@
  * S3 free_units == popcount(free_map). A SuperSlab is on its shard's list of its kind
  *    exactly while free_units > 0; the list is in address order.
  * S4 Descriptors are type-stable: once made, the memory stays a hm_superslab with its
- *    hm_slabs for ever, though it may come to describe another SuperSlab.
+ *    hm_slabs for ever, though it may come to describe another SuperSlab, and the
+ *    hm_slabs of an unmapped one may read as zero.
  *
  * Everything tagged [L:runs] belongs to the lock of the SuperSlab's shard. SuperSlabs do
  * not belong to threads: any thread may take runs from any shard, and prefers its own.

@@ -120,9 +120,9 @@ static bool bin_grow(struct hm_tcache *tc, unsigned cls)
     struct hm_bin *bin = &tc->bins[cls];
     unsigned capacity = bin->capacity * 2u;
     size_t more = (size_t)bin->capacity * hm_classes[cls].size;
-    if (capacity > hm_min(hm_opt.tls_cache_max, HM_BIN_MAX) ||
-        tc->bytes + more > hm_opt.tls_cache_bytes ||
-        hm_load_relaxed(&threads.bytes) + more > hm_opt.process_cache_bytes)
+    if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
+        tc->bytes + more > HM_LIVE(tls_cache_bytes) ||
+        hm_load_relaxed(&threads.bytes) + more > HM_LIVE(process_cache_bytes))
         return false;
     if (!bin_resize(tc, cls, capacity))
         return false;
@@ -142,7 +142,7 @@ static void bin_shrink(struct hm_tcache *tc, unsigned cls)
 
 static bool bin_open(struct hm_tcache *tc, unsigned cls)
 {
-    tc->bins[cls].refill = (uint16_t)hm_opt.refill_start;
+    tc->bins[cls].refill = (uint16_t)HM_LIVE(refill_start);
     return bin_resize(tc, cls, capacity_min(cls));
 }
 
@@ -287,7 +287,7 @@ void hm_tcache_age(struct hm_tcache *tc)
         if (!bin->active) {
             bin_flush(tc, cls, (count_of(tc, cls) + 1u) / 2);
             bin_shrink(tc, cls);
-            bin->refill = (uint16_t)hm_max(bin->refill / 2u, hm_opt.refill_start);
+            bin->refill = (uint16_t)hm_max(bin->refill / 2u, HM_LIVE(refill_start));
             if (count_of(tc, cls) == 0)
                 bin_let_go(bin);
         }
