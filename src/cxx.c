@@ -6,6 +6,16 @@
 #include <dlfcn.h>
 
 typedef void (*new_handler)(void);
+typedef void *(*nothrow_new)(size_t size, const void *tag);
+typedef void *(*nothrow_aligned_new)(size_t size, size_t align, const void *tag);
+
+#if SIZE_MAX > UINT32_MAX
+#define NOTHROW_NEW "_ZnwmRKSt9nothrow_t"
+#define NOTHROW_ALIGNED_NEW "_ZnwmSt11align_val_tRKSt9nothrow_t"
+#else
+#define NOTHROW_NEW "_ZnwjRKSt9nothrow_t"
+#define NOTHROW_ALIGNED_NEW "_ZnwjSt11align_val_tRKSt9nothrow_t"
+#endif
 
 /* Both C++ libraries export these. They are NULL when neither is loaded with the program.
  */
@@ -18,10 +28,10 @@ extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
  * module brings one along by dlopen(RTLD_LOCAL), invisible to weak references. Only
  * failure comes here, without any lock of ours, so the loader's allocations and locks do
  * no harm. */
-static void *find_symbol(void *caller, const char *name)
+static void *find_symbol(const void *in, const char *name)
 {
     Dl_info info;
-    if (dladdr(caller, &info) == 0)
+    if (dladdr(in, &info) == 0)
         return NULL;
     void *object = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (object == NULL)
@@ -33,20 +43,45 @@ static void *find_symbol(void *caller, const char *name)
     return symbol;
 }
 
-static new_handler current_handler(void *caller)
+typedef new_handler (*handler_getter)(void);
+
+static handler_getter find_handler_getter(void *caller)
 {
-    new_handler (*get)(void) = std_get_new_handler;
+    handler_getter get = std_get_new_handler;
     if (get == NULL)
         *(void **)&get = find_symbol(caller, "_ZSt15get_new_handlerv");
-    return get == NULL ? NULL : get();
+    return get;
+}
+
+/* A handler may throw, and a nothrow new then returns NULL; but C cannot catch. The C++
+ * library's own nothrow new can: it calls the throwing new, which is ours, and catches.
+ * False: there is none to call. */
+static bool catching_new(size_t size, size_t align, const void *in_library, void **block)
+{
+    static const char tag; /* std::nothrow is an empty object */
+    bool aligned = align > HM_ALIGNMENT;
+    void *symbol = find_symbol(in_library, aligned ? NOTHROW_ALIGNED_NEW : NOTHROW_NEW);
+    Dl_info library, found;
+    if (symbol == NULL || dladdr(in_library, &library) == 0 ||
+        dladdr(symbol, &found) == 0 || library.dli_fbase != found.dli_fbase)
+        return false;
+    nothrow_new plain;
+    nothrow_aligned_new with_align;
+    *(void **)&plain = *(void **)&with_align = symbol;
+    *block = aligned ? with_align(size, align, &tag) : plain(size, &tag);
+    return true;
 }
 
 void *hm_cxx_new_failed(size_t size, size_t align, bool nothrow, void *caller)
 {
+    handler_getter get = find_handler_getter(caller);
     new_handler handler;
-    while ((handler = current_handler(caller)) != NULL) {
+    void *block;
+    while (get != NULL && (handler = get()) != NULL) {
+        if (nothrow && catching_new(size, align, *(void **)&get, &block))
+            return block;
         handler(); /* frees memory, or throws, or ends the program */
-        void *block = hm_heap_memalign(align, size);
+        block = hm_heap_memalign(align, size);
         if (block != NULL)
             return block;
     }

@@ -246,7 +246,7 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
             return hm_medium_resize(p, size);
         return false;
     }
-    return size <= have && size >= have / 2;
+    return size <= have && (size >= have / 2 || hm_class_of(size) == f->cls);
 }
 
 void *hm_heap_realloc(void *p, size_t size)

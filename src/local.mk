@@ -67,9 +67,10 @@ HM_SOURCES = \
 HM_CPPFLAGS = -include config.h -D_GNU_SOURCE -DHM_SYSCONFDIR='"$(sysconfdir)"' \
 	-I$(top_srcdir)/include -I$(top_srcdir)/src
 
-# What __FILE__ becomes does not depend on where the build is.
+# What a C++ new-handler throws passes through our frames: exceptions. What __FILE__ becomes
+# does not depend on where the build is: macro-prefix-map.
 HM_LIB_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS) \
-	-fmacro-prefix-map=$(srcdir)/=
+	-fexceptions -fmacro-prefix-map=$(srcdir)/=
 
 # The library --------------------------------------------------------------------------
 
@@ -84,10 +85,11 @@ libhakmem_la_CPPFLAGS = $(HM_CPPFLAGS)
 # address, which needs no call into the dynamic linker.
 libhakmem_la_CFLAGS = $(HM_LIB_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec
 # Blocks and thread destructors outlive a dlclose, so the library stays: nodelete. Symbols
-# are bound at start, when no lock is held: now.
+# are bound at start, when no lock is held: now. A call from one of our functions to another
+# is one, also when a program has a malloc of its own: Bsymbolic.
 libhakmem_la_LDFLAGS = -version-info $(HM_VERSION_INFO) \
 	-Wl,--version-script=$(srcdir)/src/libhakmem.map \
-	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
+	-Wl,-Bsymbolic-functions -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
 EXTRA_libhakmem_la_DEPENDENCIES = src/libhakmem.map
 
 # The same sources for tests that look inside: nothing is hidden, and malloc and its family

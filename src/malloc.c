@@ -3,8 +3,8 @@
  * part of libc's allocator beside ours. The fast paths of malloc and free stand first;
  * what they leave to others is in heap.c.
  *
- * With HM_TEST_PREFIX the names become hm_test_malloc and so on, for tests that run under
- * a sanitizer, which brings its own malloc. */
+ * For tests that run under a sanitizer, which brings its own malloc, tests/prefix.h
+ * renames all of them. */
 #include "cxx.h"
 #include "heap.h"
 #include "os.h"
@@ -14,21 +14,22 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
-#ifdef HM_TEST_PREFIX
-#define HM_NAME(name) hm_test_##name
-#else
-#define HM_NAME(name) name
-#endif
 #define HM_STRING_OF(x) #x
 #define HM_STRING(x) HM_STRING_OF(x)
+#if __has_attribute(copy) /* gcc wants an alias to promise what its target does */
+#define HM_COPY(target) __attribute__((copy(target)))
+#else
+#define HM_COPY(target)
+#endif
 #define HM_ALIAS(target) \
-    __attribute__((visibility("default"), nothrow, leaf, alias(HM_STRING(target))))
+    __attribute__((visibility("default"), alias(HM_STRING(target)))) HM_COPY(target)
 /* A further name of free. What it takes beyond the block is ignored and does not disturb.
  */
 #define HM_FREE_NAME_OF(name) \
-    HM_ALIAS(HM_NAME(free)) void hm_free_##name(void *block) __asm__(#name)
+    HM_ALIAS(free) void hm_free_##name(void *block) __asm__(#name)
 #define HM_FREE_NAME(name) HM_FREE_NAME_OF(name)
 
 /* Takes the next block of a bin. NULL: there is none. */
@@ -60,13 +61,13 @@ HM_INLINE void *take_cached(size_t size)
     return NULL;
 }
 
-HM_EXPORT void *HM_NAME(malloc)(size_t size)
+HM_EXPORT void *malloc(size_t size)
 {
     void *block = take_cached(size);
     return HM_LIKELY(block != NULL) ? block : hm_heap_malloc(size);
 }
 
-HM_EXPORT void HM_NAME(free)(void *block)
+HM_EXPORT void free(void *block)
 {
     hm_state *state = hm_window_state(block);
     if (HM_UNLIKELY(state == NULL)) {
@@ -88,7 +89,7 @@ HM_EXPORT void HM_NAME(free)(void *block)
     hm_store_relaxed(&tc->top[bin], top);
 }
 
-HM_EXPORT void *HM_NAME(calloc)(size_t count, size_t each)
+HM_EXPORT void *calloc(size_t count, size_t each)
 {
     size_t size;
     if (HM_UNLIKELY(__builtin_mul_overflow(count, each, &size))) {
@@ -99,12 +100,12 @@ HM_EXPORT void *HM_NAME(calloc)(size_t count, size_t each)
     return HM_LIKELY(block != NULL) ? memset(block, 0, size) : hm_heap_calloc(size);
 }
 
-HM_EXPORT void *HM_NAME(realloc)(void *block, size_t size)
+HM_EXPORT void *realloc(void *block, size_t size)
 {
     if (block == NULL)
-        return HM_NAME(malloc)(size);
+        return malloc(size);
     if (size == 0) {
-        HM_NAME(free)(block);
+        free(block);
         return NULL;
     }
     return hm_heap_realloc(block, size);
@@ -112,7 +113,7 @@ HM_EXPORT void *HM_NAME(realloc)(void *block, size_t size)
 
 /* Aligned allocation. */
 
-HM_EXPORT void *HM_NAME(memalign)(size_t align, size_t size)
+HM_EXPORT void *memalign(size_t align, size_t size)
 {
     /* As in glibc: an alignment that is no power of two is rounded up to one. */
     if (align > PTRDIFF_MAX / 2 + (size_t)1) {
@@ -122,7 +123,7 @@ HM_EXPORT void *HM_NAME(memalign)(size_t align, size_t size)
     return hm_heap_memalign(hm_pow2_ceil(align), size);
 }
 
-HM_EXPORT void *HM_NAME(aligned_alloc)(size_t align, size_t size)
+HM_EXPORT void *aligned_alloc(size_t align, size_t size)
 {
     if (!hm_is_pow2(align)) {
         errno = EINVAL;
@@ -131,7 +132,7 @@ HM_EXPORT void *HM_NAME(aligned_alloc)(size_t align, size_t size)
     return hm_heap_memalign(align, size);
 }
 
-HM_EXPORT int HM_NAME(posix_memalign)(void **out, size_t align, size_t size)
+HM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!hm_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
@@ -144,13 +145,13 @@ HM_EXPORT int HM_NAME(posix_memalign)(void **out, size_t align, size_t size)
     return 0;
 }
 
-HM_EXPORT void *HM_NAME(valloc)(size_t size)
+HM_EXPORT void *valloc(size_t size)
 {
     hm_heap_init();
     return hm_heap_memalign(hm_os_page, size);
 }
 
-HM_EXPORT void *HM_NAME(pvalloc)(size_t size)
+HM_EXPORT void *pvalloc(size_t size)
 {
     hm_heap_init();
     if (size > PTRDIFF_MAX - hm_os_page) {
@@ -160,47 +161,47 @@ HM_EXPORT void *HM_NAME(pvalloc)(size_t size)
     return hm_heap_memalign(hm_os_page, hm_round_up(hm_max(size, 1), hm_os_page));
 }
 
-HM_EXPORT size_t HM_NAME(malloc_usable_size)(void *block)
+HM_EXPORT size_t malloc_usable_size(void *block)
 {
     return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
 }
 
 /* C23. What the caller says about size and alignment is not needed, so not believed. */
-HM_FREE_NAME(HM_NAME(free_sized));
-HM_FREE_NAME(HM_NAME(free_aligned_sized));
+HM_FREE_NAME(free_sized);
+HM_FREE_NAME(free_aligned_sized);
 /* Removed from glibc's headers in 2.26, still used by old binaries. */
-HM_FREE_NAME(HM_NAME(cfree));
+HM_FREE_NAME(cfree);
 
 /* Control and statistics, glibc's. */
 
-HM_EXPORT int HM_NAME(malloc_trim)(size_t pad)
+HM_EXPORT int malloc_trim(size_t pad)
 {
     (void)pad; /* bytes to keep at the top of a heap that grows by brk: there is none */
     return hm_heap_trim() > 0;
 }
 
-HM_EXPORT int HM_NAME(mallopt)(int param, int value)
+HM_EXPORT int mallopt(int param, int value)
 {
     (void)value;
     return hm_report_mallopt(param);
 }
 
-HM_EXPORT void HM_NAME(malloc_stats)(void)
+HM_EXPORT void malloc_stats(void)
 {
     hm_report_stats();
 }
 
-HM_EXPORT int HM_NAME(malloc_info)(int options, FILE *out)
+HM_EXPORT int malloc_info(int options, FILE *out)
 {
     return hm_report_info(options, out);
 }
 
-HM_EXPORT struct mallinfo2 HM_NAME(mallinfo2)(void)
+HM_EXPORT struct mallinfo2 mallinfo2(void)
 {
     return hm_report_mallinfo();
 }
 
-HM_EXPORT struct mallinfo HM_NAME(mallinfo)(void)
+static struct mallinfo narrow_mallinfo(void)
 {
     struct mallinfo2 i = hm_report_mallinfo();
     return (struct mallinfo){.arena = (int)i.arena,
@@ -210,6 +211,11 @@ HM_EXPORT struct mallinfo HM_NAME(mallinfo)(void)
                              .uordblks = (int)i.uordblks,
                              .fordblks = (int)i.fordblks,
                              .keepcost = (int)i.keepcost};
+}
+
+HM_EXPORT struct mallinfo mallinfo(void)
+{
+    return narrow_mallinfo();
 }
 
 /* Early among constructors, so that our fork handler is the last to run before a fork and
@@ -294,7 +300,11 @@ HM_ALIAS(valloc) void *__libc_valloc(size_t size);
 HM_ALIAS(pvalloc) void *__libc_pvalloc(size_t size);
 HM_ALIAS(posix_memalign) int __posix_memalign(void **out, size_t align, size_t size);
 HM_ALIAS(mallopt) int __libc_mallopt(int param, int value);
-HM_ALIAS(mallinfo) struct mallinfo __libc_mallinfo(void);
+HM_EXPORT struct mallinfo __libc_mallinfo(void);
+HM_EXPORT struct mallinfo __libc_mallinfo(void)
+{
+    return narrow_mallinfo();
+}
 #endif
 
 #endif

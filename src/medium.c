@@ -12,7 +12,7 @@ size_t hm_medium_max(void)
 
 static unsigned units_for(size_t size)
 {
-    return (unsigned)((size + HM_UNIT - 1) >> HM_UNIT_SHIFT);
+    return (unsigned)((hm_max(size, 1) + HM_UNIT - 1) >> HM_UNIT_SHIFT);
 }
 
 void *hm_medium_take(unsigned shard, size_t size, size_t align, bool *zeroed)
