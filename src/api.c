@@ -46,8 +46,10 @@ HM_EXPORT int hakmem_option_set(const char *name, const char *value)
 {
     hm_heap_init();
     int error = hm_option_set(name, value);
-    if (error == 0)
+    if (error == 0) {
+        hm_heap_options();
         return 0;
+    }
     errno = error;
     return -1;
 }

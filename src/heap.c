@@ -57,7 +57,7 @@ HM_COLD void hm_heap_init(void)
 /* The calling thread's cache, or NULL (tcache.h). */
 static struct hm_tcache *cache(void)
 {
-    struct hm_tcache *tc = hm_tcache_self->real;
+    struct hm_tcache *tc = hm_tcache_self->cache;
     if (HM_LIKELY(tc != NULL))
         return tc;
     if (HM_UNLIKELY(hm_load_acquire(&readiness) != READY))
@@ -278,11 +278,16 @@ void *hm_heap_realloc(void *p, size_t size)
 size_t hm_heap_trim(void)
 {
     hm_heap_init();
-    return hm_trim_now(hm_tcache_self->real);
+    return hm_trim_now(hm_tcache_self->cache);
 }
 
 void hm_heap_thread_flush(void)
 {
-    if (hm_tcache_self->real != NULL)
-        hm_tcache_flush(hm_tcache_self->real);
+    if (hm_tcache_self->cache != NULL)
+        hm_tcache_flush(hm_tcache_self->cache);
+}
+
+void hm_heap_options(void)
+{
+    hm_tcache_options();
 }

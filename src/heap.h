@@ -22,5 +22,7 @@ size_t hm_heap_good_size(size_t size);
 void hm_heap_init(void);
 size_t hm_heap_trim(void);
 void hm_heap_thread_flush(void);
+/* To be called after options have changed. */
+void hm_heap_options(void);
 
 #endif

@@ -42,6 +42,7 @@ HM_SOURCES = \
 	src/os.h \
 	src/process.c \
 	src/process.h \
+	src/profiles_builtin.h \
 	src/region.c \
 	src/region.h \
 	src/report.c \

@@ -161,6 +161,7 @@ static struct hm_slab *make_run(struct hm_superslab *ss, uint32_t at,
 {
     struct hm_slab *run = &ss->slabs[at];
     size_t offset = (size_t)at << HM_UNIT_SHIFT;
+    run->owner = ss;
     run->base = ss->base + offset;
     run->state = ss->state + (offset >> ss->shift);
     run->units = (uint16_t)want->units;
@@ -270,8 +271,6 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
     }
     if (hm_opt.thp != HM_THP_INHERIT)
         hm_os_advise_huge(ss->base, size, hm_opt.thp == HM_THP_ADVISE);
-    for (uint32_t u = 0; u < ss->units; u++)
-        ss->slabs[u].owner = ss;
     hm_bits_change(ss->free_map, 0, ss->units, true);
     ss->free_units = ss->longest = ss->units;
     ss->dirty_units = 0;

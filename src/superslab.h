@@ -31,7 +31,7 @@ struct hm_slab {
     _Atomic uint64_t life;      /* slab.h: live count, flags, generation */
     struct hm_slab *next;       /* [L:partial] or, deferred, [owner] */
     struct hm_slab *prev;       /* [L:partial] */
-    struct hm_superslab *owner; /* [const] after the SuperSlab is set up */
+    struct hm_superslab *owner; /* [const] while in use */
     char *base;                 /* [const] while in use */
     hm_state *state;            /* [const] while in use: of the first block */
     uint64_t purged;            /* [L:partial] slab.c: life when pages were last purged */

@@ -16,10 +16,10 @@
 static struct hm_slot nothing; /* C3: the shared sentinel; never written */
 
 #define CLOSED [0 ... HM_STATES - 1] = &nothing
-static struct hm_tcache not_started = {.top = {CLOSED}, .limit = {CLOSED}};
-static struct hm_tcache exited = {.top = {CLOSED}, .limit = {CLOSED}};
+static struct hm_front not_started = {.top = {CLOSED}, .limit = {CLOSED}};
+static struct hm_front exited = {.top = {CLOSED}, .limit = {CLOSED}};
 
-_Thread_local struct hm_tcache *hm_tcache_self = &not_started;
+_Thread_local struct hm_front *hm_tcache_self = &not_started;
 
 static struct {
     struct hm_lock lock;
@@ -34,8 +34,20 @@ static struct {
 
 static void cache_exit(void *arg);
 
+/* Option refill_target, by class. [any, relaxed] */
+static _Atomic uint16_t refill_targets[HM_CLASSES];
+
+void hm_tcache_options(void)
+{
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+        hm_store_relaxed(
+            &refill_targets[cls],
+            (uint16_t)hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size));
+}
+
 void hm_tcache_init(void)
 {
+    hm_tcache_options();
     hm_lock_init(&threads.lock, HM_RANK_THREADS);
     /* In glibc this is a compare-and-swap in a static table; it neither allocates nor
      * locks. Without a key, caches of ended threads are lost until the process ends. */
@@ -46,7 +58,7 @@ void hm_tcache_init(void)
 
 static struct hm_slot *top_of(struct hm_tcache *tc, unsigned cls)
 {
-    return hm_load_relaxed(&tc->top[cls]);
+    return hm_load_relaxed(&tc->bin_ends.top[cls]);
 }
 
 static struct hm_slot *bottom_of(struct hm_tcache *tc, unsigned cls)
@@ -93,14 +105,14 @@ static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
     struct hm_slot *array = hm_meta_alloc(array_size(capacity));
     if (array == NULL)
         return false;
-    struct hm_slot *old = tc->limit[cls];
+    struct hm_slot *old = tc->bin_ends.limit[cls];
     struct hm_slot *bottom = array + capacity;
     memcpy(bottom - count, top_of(tc, cls), count * sizeof *array);
     *bottom = (struct hm_slot){NULL, NULL};
     busy_begin(tc);
-    tc->limit[cls] = array;
+    tc->bin_ends.limit[cls] = array;
     hm_store_relaxed(&bin->bottom, bottom);
-    hm_store_relaxed(&tc->top[cls], bottom - count);
+    hm_store_relaxed(&tc->bin_ends.top[cls], bottom - count);
     if (bin->capacity != 0)
         hm_meta_free(old, array_size(bin->capacity));
     bin->capacity = (uint16_t)capacity;
@@ -161,7 +173,7 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
     busy_begin(tc);
     hm_slab_give(bottom - n, n);
     memmove(top + n, top, (size_t)(bottom - top - n) * sizeof *top);
-    hm_store_relaxed(&tc->top[cls], top + n);
+    hm_store_relaxed(&tc->bin_ends.top[cls], top + n);
     busy_end(tc);
     count_event(&tc->flushes, &tc->flushed, n);
 }
@@ -193,18 +205,18 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
 static bool bin_refill(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
-    unsigned target = hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size);
+    unsigned target = hm_load_relaxed(&refill_targets[cls]);
     if (bin->refill > bin->capacity)
         bin_grow(tc, cls);
     unsigned want = (unsigned)hm_min(hm_min(bin->refill, target), bin->capacity);
     bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
-    struct hm_slot *array = tc->limit[cls];
+    struct hm_slot *array = tc->bin_ends.limit[cls];
     unsigned got = take_blocks(tc, cls, array, want);
     if (got == 0)
         return false;
     struct hm_slot *top = array + bin->capacity - got;
     memmove(top, array, got * sizeof *array);
-    hm_store_relaxed(&tc->top[cls], top);
+    hm_store_relaxed(&tc->bin_ends.top[cls], top);
     bin->active = true;
     bin->taken = (uint16_t)hm_min(bin->taken + got, UINT16_MAX);
     count_event(&tc->refills, &tc->refilled, got);
@@ -231,7 +243,7 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
     if (cached) {
         struct hm_slot *top = top_of(tc, cls);
         slot = *top;
-        hm_store_relaxed(&tc->top[cls], top + 1);
+        hm_store_relaxed(&tc->bin_ends.top[cls], top + 1);
     } else {
         slot = take_single(cls);
         if (slot.block == NULL)
@@ -246,7 +258,7 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
-    unsigned target = hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size);
+    unsigned target = hm_load_relaxed(&refill_targets[cls]);
     bin->active = true;
     if ((bin->taken >= bin->capacity || bin->capacity < target) && bin_grow(tc, cls))
         return;
@@ -262,11 +274,11 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
         hm_slab_give(&slot, 1);
         return;
     }
-    if (top_of(tc, cls) == tc->limit[cls])
+    if (top_of(tc, cls) == tc->bin_ends.limit[cls])
         bin_make_room(tc, cls);
     struct hm_slot *top = top_of(tc, cls) - 1;
     *top = slot;
-    hm_store_relaxed(&tc->top[cls], top);
+    hm_store_relaxed(&tc->bin_ends.top[cls], top);
 }
 
 /* Whole caches. */
@@ -304,12 +316,17 @@ void hm_tcache_flush(struct hm_tcache *tc)
     }
 }
 
-static void close_bins(struct hm_tcache *tc)
+static void close_front(struct hm_front *front)
 {
     for (unsigned i = 0; i < HM_STATES; i++) {
-        hm_store_relaxed(&tc->top[i], &nothing);
-        tc->limit[i] = &nothing;
+        hm_store_relaxed(&front->top[i], &nothing);
+        front->limit[i] = &nothing;
     }
+}
+
+static void close_bins(struct hm_tcache *tc)
+{
+    close_front(&tc->bin_ends);
     for (unsigned cls = 0; cls < HM_CLASSES; cls++) {
         tc->bins[cls].capacity = 0;
         hm_store_relaxed(&tc->bins[cls].bottom, &nothing);
@@ -322,15 +339,16 @@ static struct hm_tcache *cache_make(void)
     if (tc == NULL)
         return NULL;
     close_bins(tc);
-    tc->real = tc->front = tc;
+    tc->front = &tc->bin_ends;
     if (hm_opt.check == HM_CHECK_FULL || hm_opt.zero_on_free) {
-        struct hm_tcache *front = hm_meta_new(sizeof *front);
-        if (front == NULL)
+        tc->front = hm_meta_alloc(sizeof *tc->front);
+        if (tc->front == NULL) {
+            hm_meta_free(tc, sizeof *tc);
             return NULL;
-        close_bins(front);
-        front->real = tc;
-        tc->front = front;
+        }
+        close_front(tc->front);
     }
+    tc->front->cache = tc;
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(
         &threads.all, &tc->next, tc, memory_order_release, memory_order_relaxed))
@@ -461,7 +479,7 @@ void hm_tcache_fork(void (*each)(struct hm_lock *))
 
 void hm_tcache_fork_child(void)
 {
-    struct hm_tcache *self = hm_tcache_self->real;
+    struct hm_tcache *self = hm_tcache_self->cache;
     struct hm_tcache *tc = hm_load_relaxed(&threads.all);
     for (; tc != NULL; tc = tc->next) {
         if (tc == self || hm_load_relaxed(&tc->parked))

@@ -34,14 +34,17 @@ struct hm_bin {
     bool active;    /* [owner] missed since the cache was last aged */
 };
 
-struct hm_tcache {
+/* What the fast paths see of a cache. */
+struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
     struct hm_slot *limit[HM_STATES];         /* [owner] */
-    struct hm_tcache *real; /* [const] the cache itself; of a shared or checked front: the
-                               cache behind it, or NULL */
-    struct hm_tcache
-        *front; /* [const] what hm_tcache_self is set to: the cache itself, or a
-                   front of closed bins, so that every call is checked */
+    struct hm_tcache *cache; /* [const] the cache behind it, or NULL (C3) */
+};
+
+struct hm_tcache {
+    struct hm_front bin_ends;
+    struct hm_front *front; /* [const] what hm_tcache_self is set to: bin_ends, or a front
+                               of closed bins, so that every call is checked */
     struct hm_bin bins[HM_CLASSES];
     size_t bytes;           /* [owner] capacity beyond the minimum, in bytes of blocks */
     uint32_t events;        /* [owner] slow-path calls */
@@ -56,10 +59,12 @@ struct hm_tcache {
 };
 
 /* The only thread-local variable. */
-extern _Thread_local struct hm_tcache *hm_tcache_self
+extern _Thread_local struct hm_front *hm_tcache_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 void hm_tcache_init(void);
+/* To be called after options have changed. */
+void hm_tcache_options(void);
 
 /* The calling thread's cache: hm_tcache_self's, started if need be. NULL: the thread has
  * exited, or memory is short; then blocks are taken and given one by one. */

@@ -48,25 +48,44 @@ HM_INLINE size_t hm_rotate_right(size_t x, unsigned n)
     return x >> n | x << (sizeof x * 8 - n);
 }
 
-/* The state of the block that would start at p, or NULL when p is outside the windows or
- * misaligned. The rotation moves bits that an aligned offset has clear to the top, so one
- * comparison finds misaligned, foreign and null pointers. */
-HM_INLINE hm_state *hm_window_state(const void *p)
+/* Finding the state of the block that would start at p, in two steps so that the fast
+ * path can do without a merge of the two. The rotation moves bits that an aligned offset
+ * has clear to the top, so one comparison finds misaligned, foreign and null pointers. */
+
+/* In granules of the small window. */
+HM_INLINE size_t hm_window_granule(const void *p)
 {
-    size_t granule = hm_rotate_right((uintptr_t)p - hm_window_fast.base, HM_SMALL_SHIFT);
-    hm_state *state;
-    if (HM_LIKELY(granule < hm_window_fast.small_granules)) {
-        state = hm_window_fast.small_state + granule;
-    } else {
-        HM_OPAQUE(granule);
-        granule = hm_rotate_right(granule, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
-        if (HM_UNLIKELY(granule >= hm_window_fast.all_granules))
-            return NULL;
-        state = hm_window_fast.large_state + granule;
-    }
+    return hm_rotate_right((uintptr_t)p - hm_window_fast.base, HM_SMALL_SHIFT);
+}
+
+HM_INLINE bool hm_window_is_small(size_t granule)
+{
+    return granule < hm_window_fast.small_granules;
+}
+
+HM_INLINE hm_state *hm_window_small_state(size_t granule)
+{
+    return hm_window_fast.small_state + granule;
+}
+
+/* For a granule that is not small; NULL: outside the windows or misaligned. */
+HM_INLINE hm_state *hm_window_large_state(size_t granule)
+{
+    HM_OPAQUE(granule);
+    granule = hm_rotate_right(granule, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
+    if (HM_UNLIKELY(granule >= hm_window_fast.all_granules))
+        return NULL;
+    hm_state *state = hm_window_fast.large_state + granule;
     if (state == NULL)
         __builtin_unreachable(); /* spares callers a test */
     return state;
+}
+
+HM_INLINE hm_state *hm_window_state(const void *p)
+{
+    size_t granule = hm_window_granule(p);
+    return hm_window_is_small(granule) ? hm_window_small_state(granule)
+                                       : hm_window_large_state(granule);
 }
 
 /* superslab_size: of every SuperSlab; wanted: bytes for both windows together, 0 for
