@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo or packages.
+set -euo pipefail
+# shellcheck disable=SC2034 # the lists are used by their names
+
+build=(autoconf automake gcc libc6-dev libtool make pkg-config)
+# Perl runs the scripts among the tests; what comes after binutils is preloaded by them.
+test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils
+    git procps python3 redis-server redis-tools sqlite3)
+demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
+packages=(build-essential debhelper fakeroot lintian)
+
+missing=()
+for group; do
+    declare -n list=$group
+    for package in "${list[@]}"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            missing+=("$package")
+    done
+done
+((${#missing[@]})) || exit 0
+
+root=()
+((EUID == 0)) || root=(sudo)
+echo "installing: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+if ! { "${root[@]}" apt-get -q update &&
+    "${root[@]}" apt-get -qy install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    cat "$log"
+    exit 1
+fi
