@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+# Everything speaks TAP: programs in C and C++, and scripts *.t in Perl. HACKING.md, "Tests".
+
+TEST_EXTENSIONS = .t
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+T_LOG_DRIVER = $(LOG_DRIVER)
+if HAVE_PERL
+T_LOG_COMPILER = $(PERL) -w
+else
+T_LOG_COMPILER = echo '1..0 \# SKIP no Perl with Test::More for'
+endif
+
+# The machine's own configuration may not decide how a test ends. Of the sanitizers: a leak of
+# a test program is no finding, and a forked child of threads may start threads.
+AM_TESTS_ENVIRONMENT = \
+	ASAN_OPTIONS=detect_leaks=0; export ASAN_OPTIONS; \
+	TSAN_OPTIONS=die_after_fork=0; export TSAN_OPTIONS; \
+	HAKMEM_CONF=/dev/null; export HAKMEM_CONF; \
+	unset HAKMEM_PROFILE HAKMEM_OPTIONS LD_PRELOAD MAKEFLAGS MFLAGS; \
+	HM_SRCDIR='$(abs_top_srcdir)'; export HM_SRCDIR; \
+	HM_BUILDDIR='$(abs_top_builddir)'; export HM_BUILDDIR; \
+	HM_LIBRARY='$(abs_top_builddir)/.libs/libhakmem.so.0'; export HM_LIBRARY; \
+	CC='$(CC)'; export CC; CXX='$(CXX)'; export CXX; MAKE='$(MAKE)'; export MAKE;
+
+AM_CFLAGS = $(HM_CFLAGS) $(HM_TEST_WARN_CFLAGS) $(HM_WERROR_CFLAGS) $(HM_SANITIZER_CFLAGS)
+AM_CXXFLAGS = -Wall -Wextra -fno-builtin $(HM_WERROR_CFLAGS)
+# Without -no-install libtool would put a shell script in a program's place, which neither a
+# debugger nor valgrind can do anything with.
+AM_LDFLAGS = -no-install -pthread
+
+# With a sanitizer, what is tested is the internal library, under its own names.
+if SANITIZER
+AM_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h -I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+LDADD = libhm_internal.a $(CMOCKA_LIBS)
+else
+AM_CPPFLAGS = -I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+LDADD = libhakmem.la $(CMOCKA_LIBS)
+endif
+
+# unit: modules by their internal functions ----------------------------------------------
+
+unit_cppflags = -DHM_TEST_PREFIX -I$(top_srcdir)/tests -I$(top_srcdir)/src \
+	-I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+unit_ldadd = libhm_internal.a $(CMOCKA_LIBS)
+# BEGIN unit
+unit_tests = \
+	tests/unit/test_conf \
+	tests/unit/test_conf_errors \
+	tests/unit/test_conf_files \
+	tests/unit/test_option \
+	tests/unit/test_sys \
+	tests/unit/test_text
+tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_LDADD = $(unit_ldadd)
+tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
+tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+tests_unit_test_option_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_option_LDADD = $(unit_ldadd)
+tests_unit_test_sys_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sys_LDADD = $(unit_ldadd)
+tests_unit_test_text_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_text_LDADD = $(unit_ldadd)
+# END unit
+
+# fuzz: what a fuzzer would run, on the inputs that are kept in seeds-… --------------------
+
+fuzz_tests = tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_CPPFLAGS = $(unit_cppflags)
+tests_fuzz_fuzz_conf_LDADD = libhm_internal.a
+check_PROGRAMS += $(fuzz_tests)
+TESTS += $(fuzz_tests)
+EXTRA_DIST += tests/fuzz/seeds-conf
+
+# api, misuse, …: libhakmem.so as users' programs have it ----------------------------------
+
+# BEGIN api
+api_tests = \
+	tests/api/test_align \
+	tests/api/test_family \
+	tests/api/test_info \
+	tests/api/test_limits \
+	tests/api/test_sizes \
+	tests/api/test_stats \
+	tests/misuse/test_misuse
+# END api
+# What tools/check.sh also runs on valgrind's synthetic CPU.
+valgrind_tests = $(api_tests)
+
+# stress: the same; also run with a sanitizer ----------------------------------------
+
+# BEGIN stress
+stress_tests = \
+	tests/stress/test_fork \
+	tests/stress/test_fork_edges \
+	tests/stress/test_handoff \
+	tests/stress/test_larson \
+	tests/stress/test_random \
+	tests/stress/test_threads
+# END stress
+
+# cxx: operators new and delete, seen from C++ --------------------------------------------
+
+cxx_tests = tests/api/test_cxx
+tests_api_test_cxx_SOURCES = tests/api/test_cxx.cc
+if SHARED
+cxx_tests += tests/api/test_cxx_dlopen
+# libtool builds only what has an -rpath as a shared object.
+cxx_modules = tests/api/cxx_plugin.la
+tests_api_cxx_plugin_la_SOURCES = tests/api/cxx_plugin.cc
+tests_api_cxx_plugin_la_LDFLAGS = -module -avoid-version -rpath $(abs_builddir)/tests/api
+endif
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests) $(stress_tests)
+TESTS += $(unit_tests) $(stress_tests)
+if !SANITIZER
+check_PROGRAMS += $(api_tests)
+TESTS += $(api_tests)
+if HAVE_CXX
+check_PROGRAMS += $(cxx_tests)
+check_LTLIBRARIES += $(cxx_modules)
+TESTS += $(cxx_tests)
+else
+TESTS += tests/no-cxx.t
+endif
+endif
+else
+TESTS += tests/no-cmocka.t
+endif
+
+# preload: real programs -----------------------------------------------------------------
+
+# BEGIN preload
+preload_tests = \
+	tests/preload/active.t \
+	tests/preload/bare.t \
+	tests/preload/gcc.t \
+	tests/preload/git.t \
+	tests/preload/limits.t \
+	tests/preload/perl.t \
+	tests/preload/python.t \
+	tests/preload/redis.t \
+	tests/preload/shell.t \
+	tests/preload/sqlite.t \
+	tests/preload/statistics.t
+# END preload
+
+# meta: rules about the sources and about what is built -----------------------------------
+
+meta_tests = \
+	tests/meta/docs.t \
+	tests/meta/elf.t \
+	tests/meta/install.t \
+	tests/meta/layers.t \
+	tests/meta/sources.t \
+	tests/meta/symbols.t \
+	tests/meta/version.t
+
+if !SANITIZER
+TESTS += $(preload_tests) $(meta_tests)
+endif
+
+EXTRA_DIST += $(preload_tests) $(meta_tests) tests/no-cmocka.t \
+	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
+	tests/unit/conf_load.h tests/preload/Preload.pm tests/meta/Repo.pm \
+	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden

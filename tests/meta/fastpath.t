@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+# The fast paths of malloc and free, counted: how many instructions stand between entry and
+# return when nothing is missed, and how many a malloc+free pair executes in all.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Repo;
+use Test::More;
+
+# Instructions of the straight line, small blocks.
+my %straight = (malloc => 15, free => 18);
+# Instructions executed for malloc+free in bench/pairs, its loop included. What is above the
+# straight line is refilling and flushing.
+my %pairs = (
+    'lifo 64'     => 43, 'lifo 1024'   => 43, 'lifo 16384' => 50,
+    'batch 64'    => 46, 'batch 1024'  => 46,
+    'mixed 1024'  => 64, 'mixed 16384' => 78,
+);
+
+needs_tool('objdump', 'nm');
+needs_library();
+plan(skip_all => 'the budget is for x86-64') unless (output('uname', '-m'))[0] eq 'x86_64';
+plan(skip_all => 'the budget is for optimised builds')
+    if slurp("$build/config.h") =~ /^#define HM_ENABLE_DEBUG/m
+    || !grep { /^CFLAGS\s*=.*-O[23]/ } lines("$build/Makefile");
+plan(skip_all => 'the budget is for gcc') unless grep { /^CC\s*=\s*\S*gcc/ } lines("$build/Makefile");
+
+my %address = map { (split)[2, 0] } grep { / T / } output('nm', '-D', '--defined-only', $library);
+for my $name (sort keys %straight) {
+    my $start = hex $address{$name};
+    my @code = grep { /^\s+[0-9a-f]+:\s/ } output('objdump', '-d', '--no-show-raw-insn',
+        "--start-address=$start", '--stop-address=' . ($start + 256), $library);
+    my $count = 0;
+    for (@code) {
+        $count++ unless /:\s+(?:nop|xchg\s+%ax,%ax|endbr64|data16|cs nop)/;
+        last if /:\s+ret/;
+    }
+    cmp_ok($count, '<=', $straight{$name}, "$name is a straight line of $count instructions");
+}
+
+SKIP: {
+    my $program = "$build/bench/pairs";
+    skip('bench/pairs is not built', scalar keys %pairs) unless -x $program;
+    skip('valgrind is not installed', scalar keys %pairs)
+        unless grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
+    my $collected = sub {
+        my ($mode, $size, $n) = @_;
+        my ($line) = grep { /Collected/ } `LD_PRELOAD=$library valgrind --tool=callgrind \\
+            --callgrind-out-file=/dev/null $program $mode $n $size 2>&1`;
+        return ($line // '') =~ /Collected\s*:\s*(\d+)/ ? $1 : die "callgrind counted nothing\n";
+    };
+    for my $case (sort keys %pairs) {
+        my ($mode, $size) = split / /, $case;
+        my $n = 200_000;
+        my $each = ($collected->($mode, $size, 2 * $n) - $collected->($mode, $size, $n)) / $n;
+        cmp_ok(sprintf('%.1f', $each), '<=', $pairs{$case} + 0.5,
+            sprintf('%s: %.1f instructions for malloc+free', $case, $each));
+    }
+}
+
+done_testing();

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* support: what every test program shares, in C and C++.
+ *
+ * Two kinds of check, because cmocka's assertions leave by longjmp:
+ *   assert_…()  only in the thread that cmocka called, in the process that cmocka runs in;
+ *   REQUIRE()   anywhere else (threads, forked children): prints the condition and ends
+ *               the process, so that the missing TAP lines or the status are the failure.
+ *
+ * Compiled with -DHM_TEST_ANY_MALLOC, a program also runs on another allocator: what only
+ * libhakmem has becomes a weak reference, and the tests that need it say so and pass. That
+ * is how the tests themselves are tested; the normal build refuses to link instead. */
+#ifndef HM_TEST_SUPPORT_H
+#define HM_TEST_SUPPORT_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <hakmem/hakmem.h>
+
+#ifdef __cplusplus
+extern "C" { /* cmocka.h does not say so itself */
+#endif
+#include <cmocka.h>
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef HM_TEST_ANY_MALLOC
+#pragma weak hakmem_version
+#pragma weak hakmem_profile
+#pragma weak hakmem_option_get
+#pragma weak hakmem_option_set
+#pragma weak hakmem_trim
+#pragma weak hakmem_thread_flush
+#pragma weak hakmem_good_size
+#pragma weak hakmem_stats
+#pragma weak hakmem_stats_print
+#pragma weak cfree
+#pragma weak free_sized
+#pragma weak free_aligned_sized
+#define HAVE(function) ((function) != NULL)
+#else
+#define HAVE(function) true
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Not declared by the headers of every libc that we serve: cfree left <stdlib.h> with glibc
+ * 2.26, the sized frees came with C23. */
+void cfree(void *ptr);
+void free_sized(void *ptr, size_t size);
+void free_aligned_sized(void *ptr, size_t alignment, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define GIB ((size_t)1 << 30)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define UNUSED __attribute__((unused))
+
+#define REQUIRE(cond)                                                             \
+    do {                                                                          \
+        if (!(cond)) {                                                            \
+            dprintf(2, "# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond);       \
+            _exit(99);                                                            \
+        }                                                                         \
+    } while (0)
+
+/* Leaves the test when something outside of our control is missing. Passes, with a note:
+ * cmocka 1.1.5 reports its own skip() as "not ok", which Automake counts as a failure. */
+#define NEED(cond, what)                                                          \
+    do {                                                                          \
+        if (!(cond)) {                                                            \
+            printf("# not run, needs %s: %s\n", (what), __func__);                \
+            return;                                                               \
+        }                                                                         \
+    } while (0)
+
+/* ---- Hiding from the compiler --------------------------------------------------------
+ * It knows malloc: it removes pairs whose result nobody sees, believes that malloc does not
+ * fail, and warns of the very mistakes that the misuse tests make. */
+
+static inline void *hide(const void *ptr)
+{
+    void *p = (void *)(uintptr_t)ptr;
+    __asm__ volatile("" : "+r"(p) : : "memory");
+    return p;
+}
+
+static inline size_t hide_size(size_t size)
+{
+    __asm__ volatile("" : "+r"(size));
+    return size;
+}
+
+static inline bool is_aligned(const void *ptr, size_t alignment)
+{
+    return ((uintptr_t)hide(ptr) & (alignment - 1)) == 0;
+}
+
+/* ---- Random numbers: reproducible, one generator a thread ---------------------------- */
+
+struct rng {
+    uint64_t state;
+};
+
+static inline struct rng rng_seed(uint64_t seed)
+{
+    struct rng r = {(seed + 1) * UINT64_C(0x9E3779B97F4A7C15)};
+    return r;
+}
+
+static inline uint64_t rng_next(struct rng *r)
+{
+    r->state ^= r->state << 13;
+    r->state ^= r->state >> 7;
+    r->state ^= r->state << 17;
+    return r->state * UINT64_C(0x2545F4914F6CDD1D) >> 11;
+}
+
+static inline size_t rng_below(struct rng *r, size_t limit)
+{
+    return (size_t)(rng_next(r) % limit);
+}
+
+/* A size of 0 … 2^max_log2 - 1 whose logarithm is evenly distributed: as many tiny blocks
+ * as huge ones. */
+static inline size_t rng_size(struct rng *r, unsigned max_log2)
+{
+    return rng_below(r, (size_t)1 << (1 + rng_below(r, max_log2)));
+}
+
+/* ---- Content: every byte depends on the seed and its offset, so that a prefix of a block
+ * can be verified after realloc, and a shifted or foreign copy is seen ------------------- */
+
+static inline uint64_t pattern_word(uint64_t seed, size_t word)
+{
+    return (seed ^ word) * UINT64_C(0x9E3779B97F4A7C15) + seed;
+}
+
+static UNUSED void fill(void *block, size_t size, uint64_t seed)
+{
+    unsigned char *p = (unsigned char *)block;
+    size_t word = 0;
+    for (; (word + 1) * 8 <= size; word++) {
+        uint64_t w = pattern_word(seed, word);
+        memcpy(p + word * 8, &w, 8);
+    }
+    uint64_t tail = pattern_word(seed, word);
+    if (size % 8 != 0)
+        memcpy(p + word * 8, &tail, size % 8);
+}
+
+static UNUSED bool intact(const void *block, size_t size, uint64_t seed)
+{
+    const unsigned char *p = (const unsigned char *)block;
+    size_t word = 0;
+    uint64_t wrong = 0;
+    for (; (word + 1) * 8 <= size; word++) {
+        uint64_t w;
+        memcpy(&w, p + word * 8, 8);
+        wrong |= w ^ pattern_word(seed, word);
+    }
+    uint64_t tail = pattern_word(seed, word);
+    return wrong == 0 && (size % 8 == 0 || memcmp(p + word * 8, &tail, size % 8) == 0);
+}
+
+static UNUSED bool all_bytes(const void *block, size_t size, unsigned char value)
+{
+    const unsigned char *p = (const unsigned char *)block;
+    return size == 0 || (p[0] == value && memcmp(p, p + 1, size - 1) == 0);
+}
+
+/* ---- Amount of work ------------------------------------------------------------------
+ * HM_TEST_SCALE multiplies it: 0.1 under an emulator or sanitizer, 100 for a soak. */
+
+static UNUSED long scaled(long amount)
+{
+    const char *text = getenv("HM_TEST_SCALE");
+    double scale = text != NULL ? atof(text) : 1.0;
+    double result = scale > 0 ? (double)amount * scale : (double)amount;
+    return result < 1 ? 1 : (long)result;
+}
+
+/* ---- Threads ------------------------------------------------------------------------- */
+
+/* Runs body in `count` threads, the i-th with args + i * arg_size, and waits for all. */
+static UNUSED void run_threads(size_t count, void *(*body)(void *), void *args,
+                               size_t arg_size)
+{
+    pthread_t *ids = (pthread_t *)calloc(count, sizeof(*ids));
+    REQUIRE(ids != NULL);
+    for (size_t i = 0; i < count; i++)
+        REQUIRE(pthread_create(&ids[i], NULL, body, (char *)args + i * arg_size) == 0);
+    for (size_t i = 0; i < count; i++)
+        REQUIRE(pthread_join(ids[i], NULL) == 0);
+    free(ids);
+}
+
+/* ---- Children ------------------------------------------------------------------------ */
+
+struct outcome {
+    int status;     /* as from waitpid */
+    char err[4096]; /* what it wrote to standard error, cut to fit, terminated */
+};
+
+/* In a child that was just forked: cmocka's handlers would jump into the parent's test, and
+ * a core file of every intended abort() helps nobody. */
+static UNUSED void become_plain_child(unsigned seconds)
+{
+    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < COUNT(caught); i++)
+        signal(caught[i], SIG_DFL);
+    struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    alarm(seconds);
+}
+
+/* Runs body(arg) in a child of its own and exits it with status 0 when body returns. The
+ * child is killed by SIGALRM after two minutes: only a hang ever takes that long. */
+static UNUSED struct outcome in_child(void (*body)(void *), void *arg)
+{
+    struct outcome out;
+    memset(&out, 0, sizeof(out));
+    int fds[2];
+    REQUIRE(pipe(fds) == 0);
+    fflush(stdout);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        become_plain_child(120);
+        dup2(fds[1], 2);
+        close(fds[0]);
+        close(fds[1]);
+        body(arg);
+        _exit(0);
+    }
+    close(fds[1]);
+    size_t got = 0;
+    char rest[256];
+    for (;;) {
+        bool room = got < sizeof(out.err) - 1;
+        ssize_t n = read(fds[0], room ? out.err + got : rest,
+                         room ? sizeof(out.err) - 1 - got : sizeof(rest));
+        if (n <= 0)
+            break;
+        got += room ? (size_t)n : 0;
+    }
+    close(fds[0]);
+    REQUIRE(waitpid(pid, &out.status, 0) == pid);
+    return out;
+}
+
+static UNUSED bool exited_cleanly(const struct outcome *out)
+{
+    if (WIFEXITED(out->status) && WEXITSTATUS(out->status) == 0)
+        return true;
+    printf("# child: %s %d\n", WIFSIGNALED(out->status) ? "signal" : "exit status",
+           WIFSIGNALED(out->status) ? WTERMSIG(out->status) : WEXITSTATUS(out->status));
+    if (out->err[0] != '\0')
+        printf("# child said: %s\n", out->err);
+    return false;
+}
+
+/* Runs a test body in a child and asserts that it came to its end. */
+#define ASSERT_CHILD(body, arg)                      \
+    do {                                             \
+        struct outcome out_ = in_child(body, arg);   \
+        assert_true(exited_cleanly(&out_));          \
+    } while (0)
+
+/* ---- Memory -------------------------------------------------------------------------- */
+
+/* Bytes of the process that are resident. By system calls: stdio would allocate. */
+static UNUSED size_t resident_bytes(void)
+{
+    char text[128] = "";
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    unsigned long total = 0, resident = 0;
+    if (n <= 0 || sscanf(text, "%lu %lu", &total, &resident) != 2)
+        return 0;
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Bytes of the process in a row of /proc/self/status. */
+static UNUSED size_t status_bytes(const char *row)
+{
+    char text[4096] = "";
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    const char *at = strstr(text, row);
+    REQUIRE(at != NULL);
+    return (size_t)strtoul(at + strlen(row), NULL, 10) * KIB;
+}
+
+/* Leaves the process, for good, `more` bytes beyond what it has. Both limits: an allocator
+ * that has set address space aside is bounded by RLIMIT_DATA, which counts what is
+ * writable, and one that has not by either. */
+static UNUSED void limit_memory(size_t more)
+{
+    free(hide(malloc(1)));
+    size_t space = status_bytes("VmSize:") + more;
+    size_t data = status_bytes("VmData:") + more;
+    struct rlimit space_limit = {space, space}, data_limit = {data, data};
+    REQUIRE(setrlimit(RLIMIT_AS, &space_limit) == 0);
+    REQUIRE(setrlimit(RLIMIT_DATA, &data_limit) == 0);
+}
+
+static UNUSED struct hakmem_stats stats_now(void)
+{
+    struct hakmem_stats stats;
+    memset(&stats, 0, sizeof(stats));
+    stats.version = HAKMEM_STATS_VERSION;
+    stats.size = (uint32_t)sizeof(stats);
+    REQUIRE(hakmem_stats(&stats) == 0);
+    return stats;
+}
+
+static UNUSED size_t good_size(size_t size)
+{
+    if (HAVE(hakmem_good_size))
+        return hakmem_good_size(size);
+    void *p = malloc(hide_size(size));
+    size_t usable = malloc_usable_size(p);
+    free(p);
+    return usable;
+}
+
+/* ---- Files built beside the test ------------------------------------------------------
+ * Libtool moves a not yet installed program into .libs/, and its modules too. */
+static UNUSED bool find_beside(const char *name, char *path, size_t size)
+{
+    static const char *const places[] = {"", ".libs/", "../", "../.libs/"};
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (n <= 0)
+        return false;
+    exe[n] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (slash == NULL)
+        return false;
+    slash[1] = '\0';
+    for (size_t i = 0; i < COUNT(places); i++) {
+        int length = snprintf(path, size, "%s%s%s", exe, places[i], name);
+        if (length > 0 && (size_t)length < size && access(path, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Running -------------------------------------------------------------------------- */
+
+/* Line by line, so that what was reported before a crash is not lost with the buffer. */
+#define RUN_TESTS(tests)                                                          \
+    (setvbuf(stdout, NULL, _IOLBF, 0), cmocka_set_message_output(CM_OUTPUT_TAP),  \
+     cmocka_run_group_tests(tests, NULL, NULL))
+
+#endif

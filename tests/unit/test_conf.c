@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* conf: what texts and environment variables make of the options. What is said about
+ * wrong ones: test_conf_errors. Files and directories: test_conf_files. */
+#include "conf_load.h"
+
+#include "profiles_builtin.h"
+
+/* ---- Profiles ------------------------------------------------------------------------
+ */
+
+static void without_any_text_the_table_counts(void **state)
+{
+    (void)state;
+    assert_string_equal(load(""), "");
+    assert_string_equal(hm_conf_profile(), "default");
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        assert_string_equal(value(hm_option_table[id].name), hm_option_table[id].def);
+        assert_string_equal(hm_conf_origin(id), "built-in");
+    }
+}
+
+static void builtin_profiles_are_in_order(void **state)
+{
+    (void)state;
+    assert_true(hm_profiles_builtin_count >= 4);
+    for (size_t i = 0; i < hm_profiles_builtin_count; i++) {
+        const struct hm_profile_builtin *p = &hm_profiles_builtin[i];
+        char choice[64];
+
+        assert_int_equal(strlen(p->text), p->len);
+        assert_string_equal(load(p->text), ""); /* as a file it would be checked */
+        snprintf(choice, sizeof choice, "HAKMEM_PROFILE=%s", p->name);
+        assert_string_equal(load_env("", choice, NULL, NULL), "");
+        assert_string_equal(hm_conf_profile(), p->name);
+    }
+}
+
+static void the_environment_picks_a_profile(void **state)
+{
+    (void)state;
+    assert_string_equal(load_env("", "HAKMEM_PROFILE=low-memory", NULL, NULL), "");
+    assert_string_equal(hm_conf_profile(), "low-memory");
+    assert_string_equal(value("superslab_size"), "512K");
+    assert_string_equal(ORIGIN(superslab_size), "profile low-memory");
+    assert_string_equal(ORIGIN(prewarm), "built-in");
+}
+
+static void the_top_level_picks_the_machines_profile(void **state)
+{
+    const char *text = "profile = throughput\nprofile = mine\n[profile mine]\nshards=3\n";
+
+    (void)state;
+    assert_string_equal(load(text), "");
+    assert_string_equal(hm_conf_profile(), "mine");
+    assert_string_equal(value("shards"), "3");
+    assert_string_equal(ORIGIN(shards), "text:4");
+    assert_string_equal(load_env(text, "HAKMEM_PROFILE=default", NULL, NULL), "");
+    assert_string_equal(hm_conf_profile(), "default");
+    assert_string_equal(load_env(text, "HAKMEM_PROFILE=", NULL, NULL), "");
+    assert_string_equal(hm_conf_profile(), "mine");
+}
+
+static void a_section_amends_a_profile(void **state)
+{
+    (void)state;
+    load_env("[profile throughput]\nshards = 5\n[profile other]\nshards = 6\n"
+             "[profile throughput]\nshards = 7\nprewarm = 2\n",
+             "HAKMEM_PROFILE=throughput", NULL, NULL);
+    assert_string_equal(value("shards"), "7");
+    assert_string_equal(ORIGIN(shards), "text:6");
+    assert_string_equal(value("prewarm"), "2");
+    assert_string_equal(value("superslab_size"), "4M"); /* the rest stays */
+    assert_string_equal(ORIGIN(superslab_size), "profile throughput");
+}
+
+static void a_profile_without_parent_starts_from_the_table(void **state)
+{
+    (void)state;
+    load_env("[profile default]\nshards = 5\n[profile mine]\nprewarm = 1\n",
+             "HAKMEM_PROFILE=mine", NULL, NULL);
+    assert_string_equal(value("shards"), "0");
+    assert_string_equal(value("prewarm"), "1");
+}
+
+static void a_child_overrides_its_ancestors_wherever_they_stand(void **state)
+{
+    (void)state;
+    load_env("[profile c]\ninherits = b\nshards = 1\n"
+             "[profile b]\ninherits = throughput\nshards = 2\nprewarm = 2\n"
+             "[profile throughput]\nshards = 3\nprewarm = 3\nempty_reserve = 3\n",
+             "HAKMEM_PROFILE=c", NULL, NULL);
+    assert_string_equal(value("shards"), "1");
+    assert_string_equal(value("prewarm"), "2");
+    assert_string_equal(value("empty_reserve"), "3");
+    assert_string_equal(value("superslab_size"), "4M");
+    assert_string_equal(ORIGIN(empty_reserve), "text:11");
+}
+
+static void the_last_inherits_counts(void **state)
+{
+    (void)state;
+    load_env("[profile c]\ninherits = throughput\ninherits = low-memory\n",
+             "HAKMEM_PROFILE=c", NULL, NULL);
+    assert_string_equal(value("superslab_size"), "512K");
+    assert_string_equal(value("thp"), "never");
+}
+
+/* Profile pN inherits p(N-1) … p0; every one sets one of four options. */
+static void ancestry_has_no_fixed_depth(void **state)
+{
+    static char text[65536];
+    size_t at = 0;
+    const int depth = 900;
+
+    (void)state;
+    for (int i = 0; i <= depth; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at,
+                               "[profile p%d]\ninherits = p%d\nprewarm = %d\n", i,
+                               i > 0 ? i - 1 : 0, i % 1000);
+    memcpy(strstr(text, "inherits = p0"), "             ", 13); /* p0 has no parent */
+    memcpy(strstr(text, "             "), "# first      ", 13);
+    assert_string_equal(load_env(text, "HAKMEM_PROFILE=p900", NULL, NULL), "");
+    assert_string_equal(value("prewarm"), "900");
+}
+
+static void the_top_level_goes_on_top_of_any_profile(void **state)
+{
+    const char *text = "superslab_size = 2M\nprewarm = 1\nprewarm = 2\n"
+                       "[profile low-memory]\nsuperslab_size = 1M\nprewarm = 3\n";
+
+    (void)state;
+    load_env(text, "HAKMEM_PROFILE=low-memory", NULL, NULL);
+    assert_string_equal(value("superslab_size"), "2M");
+    assert_string_equal(ORIGIN(superslab_size), "text:1");
+    assert_string_equal(value("prewarm"), "2");
+    assert_string_equal(ORIGIN(prewarm), "text:3");
+}
+
+static void hakmem_options_goes_on_top_of_everything(void **state)
+{
+    const char *said = load_env("shards = 1\n",
+                                "HAKMEM_OPTIONS= shards = 2 ,trim_interval=5s,,"
+                                "refill_target=64:8 1K:4,shards=3,",
+                                "HAKMEM_PROFILE=low-memory", NULL);
+
+    (void)state;
+    assert_string_equal(said, "");
+    assert_string_equal(value("shards"), "3");
+    assert_string_equal(ORIGIN(shards), "HAKMEM_OPTIONS");
+    assert_string_equal(value("trim_interval"), "5s");
+    assert_string_equal(value("refill_target"), "64:8 1K:4");
+    assert_string_equal(value("thp"), "never");
+    assert_string_equal(ORIGIN(thp), "profile low-memory");
+}
+
+/* ---- Grammar -------------------------------------------------------------------------
+ */
+
+static void space_comments_and_line_ends_do_not_matter(void **state)
+{
+    const char *said = load_env("# comment = 1\r\n\r\n  \t\n"
+                                "\t[ profile   a-B_9 ]\t# why\r\n"
+                                "  shards=9# nine\n"
+                                "prewarm\t = \t8\r\n"
+                                "trim_interval = 3s",
+                                "HAKMEM_PROFILE=a-B_9", NULL, NULL);
+
+    (void)state;
+    assert_string_equal(said, "");
+    assert_string_equal(value("shards"), "9");
+    assert_string_equal(value("prewarm"), "8");
+    assert_string_equal(value("trim_interval"), "3s");
+}
+
+static void comments_may_be_in_any_language(void **state)
+{
+    (void)state;
+    assert_string_equal(load("# für später – 後で\nshards = 2 # zwei Stück, « oui »\n"),
+                        "");
+    assert_string_equal(value("shards"), "2");
+}
+
+static char long_value[5000];
+
+/* ---- Environment ---------------------------------------------------------------------
+ */
+
+static void unknown_variables_are_named_with_the_nearest(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        load_env("", "HAKMEM_PROFIL=throughput", "HAKMEM_SOMETHING=else", "HAKMEM=1"),
+        "hakmem: environment:1:1: unknown variable \"HAKMEM_PROFIL\", expected "
+        "HAKMEM_PROFILE, HAKMEM_CONF or HAKMEM_OPTIONS (did you mean HAKMEM_PROFILE?); "
+        "ignored\n"
+        "hakmem: environment:1:1: unknown variable \"HAKMEM_SOMETHING\", expected "
+        "HAKMEM_PROFILE, HAKMEM_CONF or HAKMEM_OPTIONS; ignored\n");
+    assert_string_equal(hm_conf_profile(), "default");
+}
+
+static void the_first_of_two_equal_variables_counts(void **state)
+{
+    (void)state;
+    load_env("", "HAKMEM_PROFILE=throughput", "HAKMEM_PROFILE=low-memory", NULL);
+    assert_string_equal(hm_conf_profile(), "throughput");
+}
+
+static void over_long_values_are_refused(void **state)
+{
+    (void)state;
+    strcpy(long_value, "HAKMEM_OPTIONS=shards=2,");
+    memset(long_value + strlen(long_value), ' ', 4096 - strlen("shards=2,"));
+    assert_string_equal(load_env("", long_value, NULL, NULL), "");
+    assert_string_equal(value("shards"), "2");
+    long_value[strlen(long_value)] = ' ';
+    assert_string_equal(
+        load_env("", long_value, NULL, NULL),
+        "hakmem: HAKMEM_OPTIONS:1:1: longer than 4K, expected at most that; ignored\n");
+    assert_string_equal(value("shards"), "0");
+    memset(long_value, 0, sizeof long_value);
+}
+
+static void a_missing_environment_is_an_empty_one(void **state)
+{
+    struct hm_sys_start start = {.envp = NULL, .page_size = 4096};
+
+    (void)state;
+    hm_conf_load_text(&start, "shards = 2", 10);
+    assert_string_equal(value("shards"), "2");
+}
+
+static void a_secure_process_ignores_the_environment_in_silence(void **state)
+{
+    const char *envp[] = {"HAKMEM_PROFILE=low-memory", "HAKMEM_OPTIONS=shards=7,x",
+                          "HAKMEM_NONSENSE=1", NULL};
+    struct hm_sys_start start = {
+        .envp = (char **)(void *)envp, .secure = true, .page_size = 4096};
+    const char *text = "prewarm = 5\nnonsense\n";
+    struct capture c = capture_begin();
+
+    (void)state;
+    hm_conf_load_text(&start, text, strlen(text));
+    assert_string_equal(capture_end(c), "");
+    assert_string_equal(hm_conf_profile(), "default");
+    assert_string_equal(value("shards"), "0");
+    assert_string_equal(value("prewarm"), "5");
+}
+
+/* ---- hm_option_get, hm_option_set ----------------------------------------------------
+ */
+
+static void live_options_can_be_set(void **state)
+{
+    struct hm_text t;
+    char buf[8];
+
+    (void)state;
+    load("tls_cache_min = 32\n");
+    assert_int_equal(hm_option_set("trim_interval", "250ms"), 0);
+    assert_string_equal(value("trim_interval"), "250ms");
+    assert_int_equal(HM_LIVE(trim_interval), 250);
+    assert_string_equal(ORIGIN(trim_interval), "hakmem_option_set");
+    assert_int_equal(hm_option_set("refill_target", "128:9"), 0);
+    assert_int_equal(hm_sizemap_get(&hm_opt.refill_target, 5), 9);
+    assert_int_equal(hm_option_set("page_purge", "on"), 0);
+    assert_string_equal(value("page_purge"), "yes");
+
+    assert_int_equal(hm_option_set("trim_intervals", "1s"), ENOENT);
+    assert_int_equal(hm_option_set("shards", "1"), EPERM);
+    assert_int_equal(hm_option_set("shards", "nonsense"), EPERM);
+    assert_int_equal(hm_option_set("trim_interval", "2h"), EINVAL);
+    assert_string_equal(value("trim_interval"), "250ms");
+    assert_int_equal(hm_option_set("tls_cache_max", "31"), EINVAL);
+    assert_int_equal(hm_option_set("tls_cache_max", "32"), 0);
+
+    hm_text_init(&t, buf, sizeof buf, -1);
+    assert_false(hm_option_get("nonsense", &t));
+    assert_int_equal(t.len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_any_text_the_table_counts),
+        cmocka_unit_test(builtin_profiles_are_in_order),
+        cmocka_unit_test(the_environment_picks_a_profile),
+        cmocka_unit_test(the_top_level_picks_the_machines_profile),
+        cmocka_unit_test(a_section_amends_a_profile),
+        cmocka_unit_test(a_profile_without_parent_starts_from_the_table),
+        cmocka_unit_test(a_child_overrides_its_ancestors_wherever_they_stand),
+        cmocka_unit_test(the_last_inherits_counts),
+        cmocka_unit_test(ancestry_has_no_fixed_depth),
+        cmocka_unit_test(the_top_level_goes_on_top_of_any_profile),
+        cmocka_unit_test(hakmem_options_goes_on_top_of_everything),
+        cmocka_unit_test(space_comments_and_line_ends_do_not_matter),
+        cmocka_unit_test(comments_may_be_in_any_language),
+        cmocka_unit_test(unknown_variables_are_named_with_the_nearest),
+        cmocka_unit_test(the_first_of_two_equal_variables_counts),
+        cmocka_unit_test(over_long_values_are_refused),
+        cmocka_unit_test(a_missing_environment_is_an_empty_one),
+        cmocka_unit_test(a_secure_process_ignores_the_environment_in_silence),
+        cmocka_unit_test(live_options_can_be_set),
+    };
+
+    hm_os_init((size_t)sysconf(_SC_PAGESIZE));
+    return RUN_TESTS(tests);
+}
