@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+
+dist_man_MANS = man/hakmem.3
+man_MANS = man/hakmem.conf.5
+
+# The options' part comes from the same table as the parser.
+man/hakmem.conf.5: man/hakmem.conf.5.in src/optdoc
+	$(AM_V_GEN)$(MKDIR_P) man
+	$(AM_V_at)src/optdoc >$@.options
+	$(AM_V_at)$(SED) -e '/^@OPTIONS@$$/{r $@.options' -e 'd' -e '}' \
+		-e 's|@VERSION@|$(VERSION)|; s|@sysconfdir@|$(sysconfdir)|g' \
+		$(srcdir)/man/hakmem.conf.5.in >$@.tmp
+	$(AM_V_at)rm $@.options && mv $@.tmp $@
+CLEANFILES += man/hakmem.conf.5 man/hakmem.conf.5.tmp man/hakmem.conf.5.options
+
+EXTRA_DIST += man/hakmem.conf.5.in
