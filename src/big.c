@@ -206,10 +206,13 @@ static bool descriptors_ready(void)
     return true;
 }
 
-/* A block for a thread that finds the lock held by a forking one: a mapping of its own,
- * its descriptor in front. It is unmapped when freed. */
-static void *take_detour(size_t size, size_t align)
+/* The block is a mapping of its own, its descriptor in front. It is unmapped when
+ * freed. */
+void *hm_big_take_detour(size_t size, size_t align)
 {
+    if (size > PTRDIFF_MAX / 2 || align > PTRDIFF_MAX / 4)
+        return NULL;
+    size = hm_round_up(hm_max(size, 1), GRANULE);
     size_t front = hm_max(GRANULE, align);
     char *map = hm_os_map(size + front, front);
     if (map == NULL)
@@ -272,9 +275,9 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     size = hm_round_up(hm_max(size, 1), GRANULE);
     *zeroed = true;
     if (!hm_lock_acquire(&big.lock))
-        return take_detour(size, align);
+        return hm_big_take_detour(size, align);
     if (!descriptors_ready())
-        return hm_lock_fork_elsewhere() ? take_detour(size, align) : NULL;
+        return hm_big_take_detour(size, align);
     deferred_give();
     struct hm_big *b = align > GRANULE ? NULL : cache_find(size);
     if (b == NULL) {
@@ -402,20 +405,20 @@ static bool move(struct hm_big *b, size_t size)
     char *from = b->base, *to = hm_os_reserve(size, GRANULE);
     if (to == NULL)
         return false;
-    if (!hm_region_set(to, size, (hm_owner)b | HM_OWNER_BIG)) {
+    if (!hm_region_prepare(to, size)) {
         hm_os_unmap(to, size);
         return false;
     }
     hm_region_set(from, b->size, HM_OWNER_NONE); /* G1 */
-    if (hm_os_move(from, b->size, to, size)) {
-        b->base = to;
-        b->size = size;
-        return true;
+    if (!hm_os_move(from, b->size, to, size)) {
+        /* What became of `to` is unknown, so it stays as it is: address space at most. */
+        own(b);
+        return false;
     }
+    b->base = to;
+    b->size = size;
     own(b);
-    hm_region_set(to, size, HM_OWNER_NONE);
-    hm_os_unmap(to, size);
-    return false;
+    return true;
 }
 
 static void shrink(struct hm_big *b, size_t size)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* big: blocks larger than half a SuperSlab, and BigCache, which keeps freed ones.
  *
- *   extent   [ live | cached ]           whole granules of 64 KiB, a mapping or part of
- * one bins     cached extents by size, four to a doubling       for finding age cached
- * extents, oldest first                     for trimming
+ *   extent   [ live | cached ]       whole granules of 64 KiB, a mapping or part of one
+ *   bins     cached extents by size, four to a doubling   for finding
+ *   age      cached extents, oldest first                 for trimming
  *
  * G1 Every granule of an extent, live or cached, has the extent as its owner in the
- * region map. The entries are set after the memory is mapped and cleared before it is
- * unmapped, since the kernel may give the addresses to another thread at once. G2 Cached
- * extents are in one bin and in the age list; no two are neighbours (they are merged);
- * all under the lock. Live extents are in no list and belong to the program. G3
- * Descriptors are type-stable.
+ *    region map. The entries are set after the memory is mapped and cleared before it
+ *    is unmapped, since the kernel may give the addresses to another thread at once.
+ * G2 Cached extents are in one bin and in the age list; no two are neighbours (they are
+ *    merged); all under the lock. Live extents are in no list and belong to the program.
+ * G3 Descriptors are type-stable, but for those of detours, which end with their block.
  *
  * An extent serves a smaller request by being split, so BigCache works like a heap of its
  * own whose pages stay resident: a program that holds a window of blocks of changing
@@ -43,9 +43,11 @@ extern struct hm_big_counts hm_big_counts; /* [any, relaxed] */
 void hm_big_init(void);
 
 /* A block of at least `size` bytes, aligned to `align` (a power of two). *zeroed tells
- * whether it reads as zero. Serves any size also while another thread forks. NULL: out of
- * memory. */
+ * whether it reads as zero. NULL: out of memory. */
 void *hm_big_take(size_t size, size_t align, bool *zeroed);
+/* The same without any lock, for any size, at the cost of system calls: a detour. For
+ * threads that find a lock held by a forking one. The block reads as zero. */
+void *hm_big_take_detour(size_t size, size_t align);
 /* Frees a live extent. False: it is not live (a double free). */
 bool hm_big_give(struct hm_big *big);
 /* Makes a live extent hold at least `size` bytes, or gives what is beyond back. Returns
@@ -56,6 +58,6 @@ void *hm_big_resize(struct hm_big *big, size_t size);
  * left. Returns bytes given back. */
 size_t hm_big_trim(uint64_t deadline, size_t keep);
 
-struct hm_lock *hm_big_lock(void); /* for fork.c */
+struct hm_lock *hm_big_lock(void); /* for process.c */
 
 #endif

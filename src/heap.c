@@ -3,6 +3,7 @@
 #include "big.h"
 #include "conf.h"
 #include "fail.h"
+#include "helper.h"
 #include "medium.h"
 #include "meta.h"
 #include "option.h"
@@ -26,14 +27,16 @@ static HM_COLD void prepare(void)
     hm_meta_init();
     hm_conf_load(&start);
     hm_fail_init(hm_conf_profile(), start.secure);
-    size_t window = hm_pow2_ceil(4 * hm_os_memory());
+    /* Address space is free only where it is not limited. */
+    size_t window =
+        hm_os_address_limit() == SIZE_MAX ? hm_pow2_ceil(4 * hm_os_memory()) : 0;
     hm_window_init(hm_opt.superslab_size, hm_min(window, hm_opt.address_window));
     unsigned shards = hm_opt.shards;
     if (shards == 0)
         shards = (hm_sys_cpu_count() + 3) / 4;
     shards = (unsigned)hm_min(shards, UINT8_MAX);
     hm_superslab_init(shards);
-    hm_slab_init(shards);
+    hm_slab_init(hm_superslab_shards());
     hm_big_init();
     hm_tcache_init();
     if (hm_opt.prewarm > 0)
@@ -83,7 +86,26 @@ static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
     return hm_big_take(size, align, zeroed);
 }
 
-static void *allocate(size_t size, size_t align, bool *zeroed)
+/* What follows when an attempt fails: another thread may be forking, or have forked
+ * just now; what others hold free may be what is lacking; and the last resort needs no
+ * lock at all. */
+static HM_COLD void *retry(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
+{
+    void *block = NULL;
+    if (!hm_lock_fork_elsewhere()) {
+        hm_trim_now(tc);
+        block = take(tc, size, align, zeroed);
+    }
+    if (block == NULL) {
+        block = hm_big_take_detour(size, align);
+        *zeroed = true;
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+static void *allocate(size_t size, size_t align, bool *zeroed, const void *caller)
 {
     if (size > PTRDIFF_MAX) {
         errno = ENOMEM;
@@ -91,36 +113,30 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     }
     struct hm_tcache *tc = cache();
     void *block = take(tc, size, align, zeroed);
-    if (HM_UNLIKELY(block == NULL) && hm_lock_fork_elsewhere())
-        block = hm_big_take(size, align, zeroed);
-    if (HM_UNLIKELY(block == NULL)) {
-        /* What others hold free may be what is lacking. */
-        hm_trim_now(tc);
-        block = take(tc, size, align, zeroed);
-    }
     if (HM_UNLIKELY(block == NULL))
-        errno = ENOMEM;
-    hm_trim_tick(tc);
+        block = retry(tc, size, align, zeroed);
+    if (hm_trim_tick(tc))
+        hm_helper_tick(caller);
     return block;
 }
 
-void *hm_heap_malloc(size_t size)
+void *hm_heap_malloc(size_t size, const void *caller)
 {
     bool zeroed;
-    return allocate(size, HM_ALIGNMENT, &zeroed);
+    return allocate(size, HM_ALIGNMENT, &zeroed, caller);
 }
 
 void *hm_heap_calloc(size_t size)
 {
     bool zeroed;
-    void *block = allocate(size, HM_ALIGNMENT, &zeroed);
+    void *block = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
     return block == NULL || zeroed ? block : memset(block, 0, size);
 }
 
 void *hm_heap_memalign(size_t align, size_t size)
 {
     bool zeroed;
-    return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed);
+    return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed, NULL);
 }
 
 size_t hm_heap_good_size(size_t size)
@@ -212,7 +228,7 @@ size_t hm_heap_usable(const void *p, const char *call)
     return usable(&f, p);
 }
 
-static void release(const struct found *f, void *p, const char *call)
+static void release(const struct found *f, void *p, const char *call, const void *caller)
 {
     struct hm_tcache *tc = cache();
     if (hm_opt.zero_on_free)
@@ -227,15 +243,16 @@ static void release(const struct found *f, void *p, const char *call)
     } else {
         hm_tcache_give(tc, f->cls, p, f->state);
     }
-    hm_trim_tick(tc);
+    if (hm_trim_tick(tc))
+        hm_helper_tick(caller);
 }
 
-void hm_heap_free(void *p)
+void hm_heap_free(void *p, const void *caller)
 {
     if (p == NULL)
         return;
     struct found f = find(p, "free");
-    release(&f, p, "free");
+    release(&f, p, "free", caller);
 }
 
 /* Can the block hold `size` bytes where it is, without wasting half of it? */
@@ -265,11 +282,11 @@ void *hm_heap_realloc(void *p, size_t size)
         return p;
     }
     bool zeroed;
-    void *to = allocate(size, HM_ALIGNMENT, &zeroed);
+    void *to = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
     if (to == NULL)
         return NULL;
     memcpy(to, p, hm_min(have, size));
-    release(&f, p, "realloc");
+    release(&f, p, "realloc", NULL);
     return to;
 }
 

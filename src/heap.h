@@ -3,18 +3,20 @@
  *
  * Functions that allocate return NULL with errno ENOMEM when memory is out, and leave
  * errno alone otherwise. Functions that take a block abort with one line when it is not
- * live: `call` is the name the line gives. */
+ * live: `call` is the name the line gives. `caller` is an address in the code that
+ * called malloc or free, or NULL; it decides whether the helper thread may start
+ * (helper.h). */
 #ifndef HM_HEAP_H
 #define HM_HEAP_H
 
 #include "base.h"
 
-void *hm_heap_malloc(size_t size);
+void *hm_heap_malloc(size_t size, const void *caller);
 void *hm_heap_calloc(size_t size);
 /* `align` is a power of two. */
 void *hm_heap_memalign(size_t align, size_t size);
 void *hm_heap_realloc(void *block, size_t size);
-void hm_heap_free(void *block);
+void hm_heap_free(void *block, const void *caller);
 size_t hm_heap_usable(const void *block, const char *call);
 size_t hm_heap_good_size(size_t size);
 

@@ -119,7 +119,14 @@ void hm_lock_release(struct hm_lock *l)
 
 void hm_lock_fork_begin(void)
 {
-    hm_store_relaxed(&fork_owner, hm_sys_gettid());
+    int me = hm_sys_gettid(), none = 0;
+    /* libc runs the handlers of two forks side by side. It holds none of its locks yet,
+     * so that waiting is safe here, and only here. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &fork_owner, &none, me, memory_order_acquire, memory_order_relaxed)) {
+        none = 0;
+        hm_sys_yield();
+    }
 }
 
 void hm_lock_fork_take(struct hm_lock *l)
@@ -144,5 +151,5 @@ void hm_lock_fork_reset(struct hm_lock *l)
 
 void hm_lock_fork_end(void)
 {
-    hm_store_relaxed(&fork_owner, 0);
+    hm_store_release(&fork_owner, 0);
 }

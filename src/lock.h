@@ -6,9 +6,9 @@
  * L1 A lock is never held across a system call other than a futex call of its own, nor
  *    across anything that could wait for a lock of libc.
  * L2 While a thread forks it holds every lock in state 3. Other threads that want one
- * then get `false` at once instead of waiting: they might own a lock of libc (stdio's,
- * the loader's) that the fork itself is about to take. Every caller has a way to go on
- *    without the lock.
+ *    then get `false` at once instead of waiting: they might own a lock of libc
+ *    (stdio's, the loader's) that the fork itself is about to take. Every caller has a
+ *    way to go on without the lock. Only another fork waits, before it takes anything.
  * L3 The forking thread passes through its own locks, so that atfork handlers of the
  *    program may allocate.
  * L4 Locks nest in the order of enum hm_lock_rank only; debug builds verify it.

@@ -32,6 +32,8 @@
     HM_ALIAS(free) void hm_free_##name(void *block) __asm__(#name)
 #define HM_FREE_NAME(name) HM_FREE_NAME_OF(name)
 
+#define HM_CALLER __builtin_return_address(0)
+
 /* The fast paths. Small and large blocks take the same steps twice over instead of
  * meeting again: a jump less. (malloc.c is compiled with -fno-crossjumping for the same
  * reason.) */
@@ -86,7 +88,7 @@ HM_INLINE void *take_cached(size_t size)
 HM_EXPORT void *malloc(size_t size)
 {
     void *block = take_cached(size);
-    return HM_LIKELY(block != NULL) ? block : hm_heap_malloc(size);
+    return HM_LIKELY(block != NULL) ? block : hm_heap_malloc(size, HM_CALLER);
 }
 
 HM_EXPORT void free(void *block)
@@ -100,7 +102,7 @@ HM_EXPORT void free(void *block)
         if (HM_LIKELY(state != NULL) && HM_LIKELY(push(block, state)))
             return;
     }
-    hm_heap_free(block);
+    hm_heap_free(block, HM_CALLER);
 }
 
 HM_EXPORT void *calloc(size_t count, size_t each)
@@ -284,7 +286,6 @@ HM_INLINE void *cxx_new(size_t size, size_t align, bool nothrow, void *caller)
 #else
 #define HM_M(before, after) before##j##after
 #endif
-#define HM_CALLER __builtin_return_address(0)
 #define HM_NEW(name, align_param, nothrow_param, align, nothrow) \
     HM_EXPORT void *name(size_t size align_param nothrow_param); \
     HM_EXPORT void *name(size_t size align_param nothrow_param)  \

@@ -23,6 +23,6 @@ void hm_meta_free(void *p, size_t size);
 size_t hm_meta_bytes(void);
 
 void hm_meta_init(void);
-struct hm_lock *hm_meta_lock(void); /* for fork.c */
+struct hm_lock *hm_meta_lock(void); /* for process.c */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <linux/sysinfo.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 size_t hm_os_page = 4096;
 struct hm_os_counts hm_os_counts;
@@ -20,6 +21,15 @@ size_t hm_os_memory(void)
     if (hm_sys_failed(hm_sys_call(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0)))
         return HM_GIB;
     return (size_t)info.totalram * info.mem_unit;
+}
+
+size_t hm_os_address_limit(void)
+{
+    struct rlimit64 limit;
+    if (hm_sys_failed(hm_sys_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0)) ||
+        limit.rlim_cur == RLIM64_INFINITY)
+        return SIZE_MAX;
+    return (size_t)limit.rlim_cur;
 }
 
 static void *os_mmap(void *addr, size_t size, int prot, int flags)

@@ -22,8 +22,10 @@ struct hm_os_counts {
 extern struct hm_os_counts hm_os_counts;
 
 void hm_os_init(size_t page_size);
-/* The machine's memory in bytes; start-up only. */
+/* The machine's memory in bytes, and the process's limit on address space (SIZE_MAX:
+ * none); start-up only. */
 size_t hm_os_memory(void);
+size_t hm_os_address_limit(void);
 
 /* Address space without memory: no access, not charged. NULL: none to be had. `align` is
  * a power of two. */
@@ -46,7 +48,7 @@ bool hm_os_purge(void *addr, size_t size);
 /* Grows a mapping where it is; the new bytes read as zero. False: nothing changed. */
 bool hm_os_grow(void *addr, size_t old_size, size_t new_size);
 /* Moves a mapping to `to`, reserved space of new_size >= old_size, growing it on the way.
- * False: nothing changed. */
+ * False: the mapping is unchanged, but `to` may be reserved space or none. */
 bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size);
 
 /* Huge page advice for a range of ours; failure is of no consequence. */

@@ -2,15 +2,15 @@
 #include "process.h"
 #include "big.h"
 #include "heap.h"
+#include "helper.h"
 #include "meta.h"
 #include "option.h"
 #include "report.h"
 #include "tcache.h"
-#include "trim.h"
 
 #include <pthread.h>
 
-static bool locks_taken; /* by the fork under way; only its thread looks */
+static bool locks_taken; /* by the fork under way: [fork_owner] */
 
 /* Every lock there is, in rank order. */
 static void each_lock(void (*each)(struct hm_lock *))
@@ -25,10 +25,10 @@ static void each_lock(void (*each)(struct hm_lock *))
 
 static void fork_prepare(void)
 {
-    locks_taken = hm_tcache_threads() > 1 || hm_trim_has_thread();
-    if (!locks_taken)
+    if (hm_tcache_threads() <= 1 && !hm_helper_exists())
         return;
     hm_lock_fork_begin();
+    locks_taken = true;
     each_lock(hm_lock_fork_take);
 }
 
@@ -36,6 +36,7 @@ static void fork_parent(void)
 {
     if (!locks_taken)
         return;
+    locks_taken = false;
     each_lock(hm_lock_fork_give);
     hm_lock_fork_end();
 }
@@ -44,17 +45,18 @@ static void fork_child(void)
 {
     if (!locks_taken)
         return;
+    locks_taken = false;
     each_lock(hm_lock_fork_reset);
     hm_lock_fork_end();
     hm_tcache_fork_child();
-    hm_trim_fork_child();
+    hm_helper_fork_child();
 }
 
 void hm_process_load(void)
 {
     hm_heap_init();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
-    hm_trim_loaded();
+    hm_helper_load();
 }
 
 void hm_process_unload(void)

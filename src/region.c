@@ -41,15 +41,27 @@ static bool grow(uintptr_t granule)
     return true;
 }
 
-bool hm_region_set(const void *addr, size_t size, hm_owner owner)
+bool hm_region_prepare(const void *addr, size_t size)
 {
     uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
     uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
     for (uintptr_t r = first >> LEAF_BITS; r <= last >> LEAF_BITS; r++)
-        if (leaf_of(r << LEAF_BITS) == NULL && (owner == 0 || !grow(r << LEAF_BITS)))
-            return owner == 0;
-    for (uintptr_t g = first; g <= last; g++)
-        hm_store_release(&leaf_of(g)[g & (LEAF_ENTRIES - 1)], owner);
+        if (leaf_of(r << LEAF_BITS) == NULL && !grow(r << LEAF_BITS))
+            return false;
+    return true;
+}
+
+bool hm_region_set(const void *addr, size_t size, hm_owner owner)
+{
+    if (owner != HM_OWNER_NONE && !hm_region_prepare(addr, size))
+        return false;
+    uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
+    uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
+    for (uintptr_t g = first; g <= last; g++) {
+        entry *leaf = leaf_of(g);
+        if (leaf != NULL)
+            hm_store_release(&leaf[g & (LEAF_ENTRIES - 1)], owner);
+    }
     return true;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* region: the map from an address to who owns it. The one registry for all of them.
  *
- *   address  [ 63 … 47 | 46 … 34 | 33 … 16 | 15 … 0 ]
+ *   address  [ 63 … 48 | 47 … 34 | 33 … 16 | 15 … 0 ]
  *               zero      root      leaf      in the 64 KiB granule
  *
  * R1 A granule belongs to at most one SuperSlab or big block, so all of these begin on a
  *    granule boundary.
  * R2 The entry of a granule is set before any block in it is handed out and cleared after
- *    the last one is back. A lookup on behalf of a live block therefore always finds it;
- * a lookup of a foreign address finds 0 and never reads memory near that address.
+ *    the last one is back. A lookup on behalf of a live block therefore always finds
+ *    it; a lookup of a foreign address finds 0 and never reads memory near that address.
  *
  * The fast path of free does not come here: see window.h.
  */
@@ -31,6 +31,9 @@ enum {
 };
 typedef uintptr_t hm_owner; /* pointer | kind, or 0 */
 
+/* Makes sure that hm_region_set cannot fail for [addr, addr + size). False: out of
+ * memory. */
+bool hm_region_prepare(const void *addr, size_t size);
 /* Sets all granules of [addr, addr + size). False: out of memory; nothing was set.
  * `owner` 0 clears, and never fails. */
 bool hm_region_set(const void *addr, size_t size, hm_owner owner);

@@ -12,18 +12,20 @@ struct partial {
     struct hm_slab *_Atomic pending;     /* [any] listed while fork elsewhere */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
-static struct partial *partials; /* [const] after init */
-static unsigned shard_count;
+static struct partial first_partial; /* serves when memory is out from the very start */
+static struct partial *partials = &first_partial; /* [const] after init */
+static unsigned shard_count = 1;
 static _Atomic uint64_t generations; /* B5; the low half is used */
 
 void hm_slab_init(unsigned shards)
 {
-    partials = hm_meta_new(shards * sizeof *partials);
-    if (partials == NULL)
-        return;
-    for (unsigned i = 0; i < shards; i++)
+    struct partial *made = shards > 1 ? hm_meta_new(shards * sizeof *partials) : NULL;
+    if (made != NULL) {
+        partials = made;
+        shard_count = shards;
+    }
+    for (unsigned i = 0; i < shard_count; i++)
         hm_lock_init(&partials[i].lock, HM_RANK_PARTIAL);
-    shard_count = shards;
 }
 
 struct hm_slab *hm_slab_of(const void *block)
@@ -193,6 +195,17 @@ struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls)
         give_gone(gone);
     }
     return slab != NULL ? slab : slab_make(shard, cls);
+}
+
+void hm_slab_let_go_orphan(struct hm_slab *slab)
+{
+    const struct hm_class *c = &hm_classes[slab->cls];
+    unsigned free = 0;
+    for (unsigned w = 0; w * 64 < c->blocks; w++)
+        free += (unsigned)__builtin_popcountll(hm_load_relaxed(&slab->free_map[w]));
+    uint64_t life = hm_load_relaxed(&slab->life);
+    hm_store_relaxed(&slab->life, (life & ~(uint64_t)HM_LIFE_COUNT) | (c->blocks - free));
+    hm_slab_let_go(slab);
 }
 
 void hm_slab_let_go(struct hm_slab *slab)

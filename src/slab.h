@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /* slab: a run of units cut into equal blocks; free blocks are bits in a map outside it.
  *
- *   life   [ 63 generation 32 | … | JOINING 18 | LISTED 17 | CURRENT 16 | 15 live count 0
- * ]
+ *   life   [ 63 generation 32 | … | JOINING 18 | LISTED 17 | CURRENT 16 | 15 count 0 ]
  *
- *              take                give, last free block         take finds nothing
- *   (new) -> CURRENT --let go--> LISTED --adopt--> CURRENT      CURRENT --let go--> full
- *               |                   |                                    full --give-->
- * LISTED
- *               '- let go, empty -> (gone) <- give, empty - LISTED | full
+ *             let go, some free           adopt              let go, none free
+ *   CURRENT ---------------------> LISTED -------> CURRENT --------------------> full
+ *      ^  \                          ^  \                                        |
+ *    make  let go, all free     give |   give, then all free                    |
+ *      |    \                       |    \                                      |
+ *     run    gone                   full   gone  <---- give, then all free ------'
  *
- * B1 Bit i of free_map is set exactly while block i is in the slab: not live and not in a
- *    thread cache. live count == blocks - popcount(free_map) whenever nobody is between
- * the two steps of take or give. B2 Bits are cleared only by the thread for which the
- * slab is CURRENT (take); any thread sets them (give). Taking clears bits and then raises
- * the count; giving sets bits and then lowers it. So count 0 without CURRENT means that
- * all bits are set and nobody is between steps: the thread that brings that about owns
- * the slab and gives its run back. B3 A slab is on its shard's partial list of its class
- * exactly while LISTED is set, except that the thread that sets LISTED puts it there
- * next. B4 A slab belongs to a thread only while CURRENT. Otherwise it belongs to nobody,
- * so an idle or dead thread strands at most the slabs that are current for it, and those
- * are let go when its cache is trimmed or parked. B5 The generation changes whenever a
- * run becomes a slab. Whoever finds LISTED and count 0 takes the list's lock and proceeds
- * only when generation and flags are as it saw them.
+ * B1 Bit i of free_map is set exactly while block i is in the slab: neither live nor in a
+ *    thread cache. count == blocks - popcount(free_map) whenever nobody is between the
+ *    two steps of take or give.
+ * B2 Bits are cleared only by the thread for which the slab is CURRENT (take); any thread
+ *    sets them (give). Taking clears bits and then raises the count; giving sets bits and
+ *    then lowers it. So count 0 without CURRENT means that all bits are set and nobody is
+ *    between steps: the thread that brings that about owns the slab and gives its run
+ *    back.
+ * B3 A slab is on its shard's partial list of its class exactly while LISTED is set and
+ *    JOINING is not. The thread that sets both puts it there and clears JOINING, under
+ *    the list's lock; if the slab became empty meanwhile, it takes it off again.
+ * B4 A slab belongs to a thread only while CURRENT. Otherwise it belongs to nobody, so an
+ *    idle or dead thread strands at most the slabs that are current for it, and those are
+ *    let go when its cache is trimmed or parked.
+ * B5 Every slab has a generation of its own. Whoever leaves a listed slab with count 0
+ *    takes the list's lock, and the slab off the list only if its life is as it left it:
+ *    the slab may have been adopted, and even have become another slab, in between.
  *
- *   operation x operation   take        give         adopt        let go       unlist
- * empty take                    one thread  B2           excluded*    one thread
- * excluded* give                    B2          bits atomic  count only   CAS on life
- * generation adopt                   -           -            list lock    - list lock
- *   (* by CURRENT)
+ *   meets         take         give          adopt        let go        unlist empty
+ *   take          one thread   B2            CURRENT      one thread    CURRENT
+ *   give          B2           bits atomic   count only   CAS on life   generation
+ *   adopt         CURRENT      count only    list lock    -             list lock
  */
 #ifndef HM_SLAB_H
 #define HM_SLAB_H
@@ -55,6 +58,10 @@ void hm_slab_init(unsigned shards);
 struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls);
 /* Ends that. */
 void hm_slab_let_go(struct hm_slab *slab);
+/* The same in a fork's child, for a slab that was current for a thread that the child
+ * does not have: it may have been between two steps (B2), so the map decides what the
+ * count is. Blocks that it was taking at that moment are lost. */
+void hm_slab_let_go_orphan(struct hm_slab *slab);
 /* Takes up to `want` blocks, lowest addresses first, out of a CURRENT slab. */
 unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want);
 /* Puts blocks back into their slabs, whichever these are; aborts when one is there
@@ -68,6 +75,6 @@ struct hm_slab *hm_slab_of(const void *block);
 /* Purges free whole pages inside partial slabs (option page_purge). Returns bytes. */
 size_t hm_slab_purge_pages(void);
 
-void hm_slab_fork(void (*each)(struct hm_lock *)); /* for fork.c */
+void hm_slab_fork(void (*each)(struct hm_lock *)); /* for process.c */
 
 #endif

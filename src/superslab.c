@@ -16,8 +16,9 @@ struct shard {
     struct hm_slab *_Atomic deferred;         /* [any] runs given while fork elsewhere */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
-static struct shard *shards; /* [const] after init */
-static unsigned shard_count;
+static struct shard first_shard; /* serves when memory is out from the very start */
+static struct shard *shards = &first_shard; /* [const] after init */
+static unsigned shard_count = 1;
 static uint32_t units_per_superslab; /* [const] after init */
 
 /* Empty SuperSlabs beyond this many are unmapped at once instead of after trim_interval,
@@ -40,14 +41,15 @@ uint64_t hm_clock_update(void)
 
 void hm_superslab_init(unsigned count)
 {
-    shards = hm_meta_new(count * sizeof *shards);
-    if (shards == NULL)
-        return;
-    for (unsigned i = 0; i < count; i++)
-        hm_lock_init(&shards[i].lock, HM_RANK_RUNS);
-    hm_store_relaxed(&allowance, (uint32_t)(ALLOWANCE_BYTES / hm_opt.superslab_size));
     units_per_superslab = (uint32_t)(hm_opt.superslab_size >> HM_UNIT_SHIFT);
-    shard_count = count;
+    hm_store_relaxed(&allowance, (uint32_t)(ALLOWANCE_BYTES / hm_opt.superslab_size));
+    struct shard *made = hm_meta_new(count * sizeof *shards);
+    if (made != NULL) {
+        shards = made;
+        shard_count = count;
+    }
+    for (unsigned i = 0; i < shard_count; i++)
+        hm_lock_init(&shards[i].lock, HM_RANK_RUNS);
 }
 
 unsigned hm_superslab_shards(void)
@@ -443,14 +445,15 @@ static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *
             sw->claims[sw->count++] = (struct claim){ss, at, stop - at};
             take_units(sh, ss, at, stop - at);
         }
-        at = stop > at ? stop : end;
+        at = stop > at ? stop : at + 1;
     }
 }
 
-/* Is a wholly free SuperSlab due? Its youngest unit decides. */
+/* Is a wholly free SuperSlab due? Its youngest dirty unit decides. */
 static bool all_due(const struct hm_superslab *ss, uint32_t deadline)
 {
-    for (uint32_t u = 0; u < ss->units; u++)
+    uint32_t u = 0;
+    for (; (u = hm_bits_next(ss->dirty_map, u, ss->units, true)) < ss->units; u++)
         if (!is_due(ss->freed_at[u], deadline))
             return false;
     return true;
@@ -535,7 +538,8 @@ static void visit_runs(struct hm_superslab *ss, void (*visit)(struct hm_slab *, 
     uint32_t u = 0;
     while ((u = hm_bits_next(ss->free_map, u, ss->units, false)) < ss->units) {
         struct hm_slab *run = &ss->slabs[ss->head[u]];
-        bool in_use = run->cls != 0; /* else on its way back to the system */
+        /* Else the unit is on its way back to the system, and its head is out of date. */
+        bool in_use = run->cls != 0 && u < (uint32_t)run->unit + run->units;
         if (in_use)
             visit(run, arg);
         u += in_use ? run->units : 1;

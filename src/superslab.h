@@ -4,12 +4,13 @@
  *   SuperSlab   | unit | unit | unit | unit | …            16 KiB each
  *                 slab   free   slab----------   medium block---- …
  *   descriptor  struct hm_superslab, elsewhere: maps of units, one struct hm_slab per
- * unit
+ *   unit
  *
- * S1 A unit is free (its bit in free_map is set) or part of exactly one run. head[u] is
- * the first unit of the run that u is in, written before any block of the run exists. S2
- * dirty_map is a subset of free_map: free units that may hold other bytes than zero and
- *    are resident. A free unit that is not dirty reads as zero and costs no memory.
+ * S1 A unit is free (its bit in free_map is set), or part of exactly one run, or on its
+ *    way back to the system. head[u] is the first unit of the run that u is in, written
+ *    before any block of the run exists.
+ * S2 dirty_map is a subset of free_map: free units that may hold other bytes than zero
+ *    and are resident. A free unit that is not dirty reads as zero and costs no memory.
  * S3 free_units == popcount(free_map). A SuperSlab is on its shard's list of its kind
  *    exactly while free_units > 0; the list is in address order.
  * S4 Descriptors are type-stable: once made, the memory stays a hm_superslab with its
@@ -116,6 +117,6 @@ void hm_superslab_each(void (*visit)(struct hm_slab *run, void *arg), void *arg)
 /* Maps SuperSlabs and makes their pages resident: option `prewarm`. */
 void hm_superslab_prewarm(unsigned count);
 
-void hm_superslab_fork(void (*each)(struct hm_lock *)); /* for fork.c */
+void hm_superslab_fork(void (*each)(struct hm_lock *)); /* for process.c */
 
 #endif

@@ -25,6 +25,7 @@ static struct {
     struct hm_lock lock;
     struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
     struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
+    _Atomic unsigned untrimmed;    /* parked caches that may hold blocks */
     _Atomic unsigned threads;      /* caches in use */
     _Atomic unsigned next_shard;
     _Atomic size_t bytes; /* of all caches: capacity beyond the minimum */
@@ -360,28 +361,46 @@ static struct hm_tcache *unpark(void)
 {
     if (!hm_lock_acquire(&threads.lock))
         return NULL;
-    struct hm_tcache *tc = threads.parked;
+    struct hm_tcache **link = &threads.parked;
+    while (*link != NULL && hm_load_acquire(&(*link)->withheld))
+        link = &(*link)->next_parked;
+    struct hm_tcache *tc = *link;
     if (tc != NULL) {
-        threads.parked = tc->next_parked;
+        *link = tc->next_parked;
         hm_store_relaxed(&tc->parked, false);
+        if (tc->aged_at != UINT64_MAX)
+            hm_sub_relaxed(&threads.untrimmed, 1);
     }
     hm_lock_release(&threads.lock);
     return tc;
+}
+
+/* Caller holds the lock, or is a fork's child. */
+static void park(struct hm_tcache *tc)
+{
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    hm_store_relaxed(&tc->parked, true);
+    tc->next_parked = threads.parked;
+    threads.parked = tc;
+    hm_add_relaxed(&threads.untrimmed, 1);
 }
 
 struct hm_tcache *hm_tcache_start(void)
 {
     if (hm_tcache_self == &exited)
         return NULL;
+    /* From its first lock on, this thread counts for fork (process.h). */
+    hm_add_relaxed(&threads.threads, 1);
     struct hm_tcache *tc = unpark();
     if (tc == NULL)
         tc = cache_make();
-    if (tc == NULL)
+    if (tc == NULL) {
+        hm_sub_relaxed(&threads.threads, 1);
         return NULL;
+    }
     tc->exit_rounds = 0;
     tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
     tc->aged_at = hm_load_relaxed(&hm_clock);
-    hm_add_relaxed(&threads.threads, 1);
     /* First, since pthread_setspecific may call calloc. */
     hm_tcache_self = tc->front;
     if (threads.key_valid)
@@ -398,45 +417,43 @@ static void cache_exit(void *arg)
     hm_tcache_self = &exited;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         bin_let_go(&tc->bins[cls]);
-    tc->aged_at = hm_load_relaxed(&hm_clock);
+    /* While another thread forks, the cache and what it holds are lost. */
+    if (hm_lock_acquire(&threads.lock)) {
+        park(tc);
+        hm_lock_release(&threads.lock);
+    }
     hm_sub_relaxed(&threads.threads, 1);
-    if (!hm_lock_acquire(&threads.lock))
-        return; /* fork elsewhere: the cache and what it holds are lost */
-    hm_store_relaxed(&tc->parked, true);
-    tc->next_parked = threads.parked;
-    threads.parked = tc;
-    hm_lock_release(&threads.lock);
 }
 
-/* Takes the caches parked long enough out of the list, empties them without the lock, and
- * puts them back. */
-void hm_tcache_trim_parked(uint64_t deadline)
+/* The next cache parked at `deadline` or before, withheld from new threads. The acquire
+ * of withheld pairs with the release of the thread that trimmed the cache before. */
+static struct hm_tcache *withhold(uint64_t deadline)
 {
     if (!hm_lock_acquire(&threads.lock))
-        return;
-    struct hm_tcache *due = NULL, **link = &threads.parked, *tc;
-    while ((tc = *link) != NULL) {
-        if (tc->aged_at > deadline) {
-            link = &tc->next_parked;
-            continue;
-        }
-        *link = tc->next_parked;
-        tc->next_parked = due;
-        due = tc;
-    }
+        return NULL;
+    struct hm_tcache *tc = threads.parked;
+    while (tc != NULL && (hm_load_acquire(&tc->withheld) || tc->aged_at > deadline))
+        tc = tc->next_parked;
+    if (tc != NULL)
+        hm_store_relaxed(&tc->withheld, true);
     hm_lock_release(&threads.lock);
-    struct hm_tcache *last = NULL;
-    for (tc = due; tc != NULL; tc = tc->next_parked) {
+    return tc;
+}
+
+void hm_tcache_trim_parked(uint64_t deadline)
+{
+    struct hm_tcache *tc;
+    while ((tc = withhold(deadline)) != NULL) {
         hm_tcache_flush(tc);
         tc->aged_at = UINT64_MAX; /* nothing left to trim */
-        last = tc;
+        hm_sub_relaxed(&threads.untrimmed, 1);
+        hm_store_release(&tc->withheld, false);
     }
-    if (last == NULL || !hm_lock_acquire(&threads.lock))
-        return;
-    for (link = &threads.parked; *link != NULL; link = &(*link)->next_parked)
-        ;
-    *link = due;
-    hm_lock_release(&threads.lock);
+}
+
+bool hm_tcache_parked_untrimmed(void)
+{
+    return hm_load_relaxed(&threads.untrimmed) > 0;
 }
 
 static uint64_t cached_bytes(struct hm_tcache *tc)
@@ -482,16 +499,18 @@ void hm_tcache_fork_child(void)
     struct hm_tcache *self = hm_tcache_self->cache;
     struct hm_tcache *tc = hm_load_relaxed(&threads.all);
     for (; tc != NULL; tc = tc->next) {
-        if (tc == self || hm_load_relaxed(&tc->parked))
-            continue;
-        for (unsigned cls = 1; cls < HM_CLASSES; cls++)
-            bin_let_go(&tc->bins[cls]);
-        if (hm_load_relaxed(&tc->busy))
+        hm_store_relaxed(&tc->withheld, false);
+        if (hm_load_relaxed(&tc->busy) && tc != self)
             close_bins(tc);
         hm_store_relaxed(&tc->busy, false);
-        hm_store_relaxed(&tc->parked, true);
-        tc->next_parked = threads.parked;
-        threads.parked = tc;
+        if (tc == self || hm_load_relaxed(&tc->parked))
+            continue;
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+            if (tc->bins[cls].current != NULL)
+                hm_slab_let_go_orphan(tc->bins[cls].current);
+            tc->bins[cls].current = NULL;
+        }
+        park(tc);
     }
     hm_store_relaxed(&threads.threads, self != NULL);
 }

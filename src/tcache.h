@@ -8,14 +8,15 @@
  *
  * C1 limit <= top <= bottom == limit + capacity; *bottom is the sentinel {NULL, NULL}.
  * C2 Slots [top, bottom) hold free blocks of the bin's class: in no slab's free map, in
- * no other slot, state byte 0. The lowest address of a refill is popped first. C3 A bin
- * that is not open has capacity 0 and limit == top == bottom == the shared sentinel, so
- * that pop and push both miss. A thread starts with a shared cache of such bins only;
- *    "not started", "exited" and "checked" need no test on the fast path, they just miss.
+ *    no other slot, state byte 0. The lowest address of a refill is popped first.
+ * C3 A bin that is not open has capacity 0 and limit == top == bottom == the shared
+ *    sentinel, so that pop and push both miss. A thread starts with a shared front of
+ *    such bins: "not started", "exited" and "checked" need no test on the fast path,
+ *    they miss.
  * C4 A cache is used by one thread, or parked: whole, with its blocks, for the next
- * thread. Parked caches hold no current slab. Caches are type-stable. C5 `busy` is set
- * while its thread changes more than one top: a fork's child empties caches that were
- * busy in threads it does not have.
+ *    thread. Parked caches hold no current slab. Caches are type-stable.
+ * C5 `busy` is set while its thread changes more than one of a bin's ends: a fork's child
+ *    empties caches that were busy in threads it does not have.
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
@@ -46,14 +47,16 @@ struct hm_tcache {
     struct hm_front *front; /* [const] what hm_tcache_self is set to: bin_ends, or a front
                                of closed bins, so that every call is checked */
     struct hm_bin bins[HM_CLASSES];
-    size_t bytes;           /* [owner] capacity beyond the minimum, in bytes of blocks */
-    uint32_t events;        /* [owner] slow-path calls */
-    uint8_t shard;          /* [owner] */
-    uint8_t exit_rounds;    /* [owner] destructor rounds seen */
-    _Atomic bool busy;      /* [owner] C5 */
-    _Atomic bool parked;    /* [L:threads] */
-    uint64_t aged_at;       /* [owner, or L:threads when parked] hm_clock */
-    struct hm_tcache *next; /* [const] all caches */
+    size_t bytes;        /* [owner] capacity beyond the minimum, in bytes of blocks */
+    uint32_t events;     /* [owner] slow-path calls */
+    uint8_t shard;       /* [owner] */
+    uint8_t exit_rounds; /* [owner] destructor rounds seen */
+    _Atomic bool busy;   /* [owner] C5 */
+    _Atomic bool parked; /* [L:threads] */
+    _Atomic bool
+        withheld;     /* parked, being trimmed: [L:threads] set; its trimmer clears */
+    uint64_t aged_at; /* [owner, or L:threads when parked] hm_clock */
+    struct hm_tcache *next;                               /* [const] all caches */
     struct hm_tcache *next_parked;                        /* [L:threads] */
     _Atomic uint64_t refills, refilled, flushes, flushed; /* [owner]; statistics read */
 };
@@ -83,13 +86,15 @@ void hm_tcache_age(struct hm_tcache *tc);
 void hm_tcache_flush(struct hm_tcache *tc);
 /* The same for caches parked at `deadline` or before. */
 void hm_tcache_trim_parked(uint64_t deadline);
+/* Is there one that it may yet find something in? */
+bool hm_tcache_parked_untrimmed(void);
 
 struct hm_tcache_totals {
     uint64_t caches, parked, refills, refilled, flushes, flushed, cached_bytes;
 };
 void hm_tcache_totals(struct hm_tcache_totals *out);
 
-/* Threads that ever had a cache, minus those that ended: for fork.c. */
+/* Threads that ever had a cache, minus those that ended: for process.c. */
 unsigned hm_tcache_threads(void);
 void hm_tcache_fork(void (*each)(struct hm_lock *));
 /* In the child: parks the caches of the threads it does not have. */

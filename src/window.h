@@ -98,6 +98,6 @@ char *hm_window_take(enum hm_kind kind, hm_state **state);
 /* Gives it back; its state bytes are all zero. */
 void hm_window_give(enum hm_kind kind, char *base, hm_state *state);
 
-void hm_window_fork(void (*each)(struct hm_lock *)); /* for fork.c */
+void hm_window_fork(void (*each)(struct hm_lock *)); /* for process.c */
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file hakmem.h
- * What libhakmem offers beyond malloc and its family, whose declarations stay in <stdlib.h>
- * and <malloc.h>. Every function may be called from any thread at any time, allocates
- * nothing unless it says so, and leaves errno alone unless it says so.
+ * What libhakmem offers beyond malloc and its family, whose declarations stay in
+ * <stdlib.h> and <malloc.h>. Every function may be called from any thread at any time,
+ * allocates nothing unless it says so, and leaves errno alone unless it says so.
  */
 #ifndef HAKMEM_H
 #define HAKMEM_H
@@ -30,7 +30,8 @@ const char *hakmem_profile(void);
 /**
  * Reads an option as text, in the form that hakmem.conf takes.
  * @param name  option, as in hakmem.conf(5)
- * @param buf   where the text goes, always terminated when size > 0; may be NULL if size is 0
+ * @param buf   where the text goes, always terminated when size > 0; may be NULL if
+ *         size is 0
  * @param size  bytes in buf
  * @return length of the whole text without its terminator (like snprintf, so a result of
  *         size or more means it was cut), or -1 with errno ENOENT: no such option
@@ -47,14 +48,15 @@ int hakmem_option_get(const char *name, char *buf, size_t size);
 int hakmem_option_set(const char *name, const char *value);
 
 /**
- * Gives free memory back to the system now: this thread's cache, parked caches, BigCache,
- * empty slabs and SuperSlabs, all regardless of trim_interval. Other running threads' caches
- * stay theirs; those threads give them back at their next slow path. May take milliseconds.
+ * Gives free memory back to the system now: what this thread's cache and parked caches
+ * hold, BigCache, free runs of slabs, empty SuperSlabs, all regardless of trim_interval.
+ * Other running threads' caches stay theirs. May take milliseconds.
  * @return bytes that went back to the system
  */
 size_t hakmem_trim(void);
 
-/** Empties the calling thread's cache into the slabs, for a thread that is about to sleep. */
+/** Empties the calling thread's cache into the slabs, for a thread that is about to
+ * sleep. */
 void hakmem_thread_flush(void);
 
 /**
@@ -64,7 +66,8 @@ void hakmem_thread_flush(void);
  */
 size_t hakmem_good_size(size_t size);
 
-/** Version of struct hakmem_stats: its first fields never change, later ones are added. */
+/** Version of struct hakmem_stats: its first fields never change, later ones are
+ * added. */
 #define HAKMEM_STATS_VERSION 1
 
 /** Process-wide statistics. Counters are cumulative since process start; sizes are bytes.
@@ -73,14 +76,14 @@ struct hakmem_stats {
     uint32_t version; /**< set by the caller: HAKMEM_STATS_VERSION */
     uint32_t size;    /**< set by the caller: sizeof(struct hakmem_stats) */
 
-    uint64_t small_bytes;     /**< in blocks of size classes taken from slabs (live or cached) */
+    uint64_t small_bytes;     /**< in blocks of slabs, live or cached */
     uint64_t cached_bytes;    /**< of these, free in thread caches (upper bound) */
     uint64_t medium_bytes;    /**< in live medium blocks */
     uint64_t big_bytes;       /**< in live big blocks */
     uint64_t bigcache_bytes;  /**< in freed big blocks kept for reuse */
-    uint64_t retained_bytes;  /**< in empty runs of SuperSlabs whose pages are still resident */
-    uint64_t mapped_bytes;    /**< SuperSlabs, big blocks and BigCache: address space with memory */
-    uint64_t mapped_peak;     /**< highest mapped_bytes so far */
+    uint64_t retained_bytes;  /**< in free runs of SuperSlabs, still resident */
+    uint64_t mapped_bytes;    /**< SuperSlabs, big blocks and BigCache */
+    uint64_t mapped_peak;     /**< highest mapped_bytes that a call has seen */
     uint64_t metadata_bytes;  /**< descriptors, caches' arrays, region map */
 
     uint64_t superslabs;       /**< SuperSlabs mapped now */
@@ -110,7 +113,8 @@ struct hakmem_stats {
 
 /**
  * Fills in statistics.
- * @param stats  its version and size fields tell what the caller was compiled with; fields
+ * @param stats  its version and size fields tell what the caller was compiled with;
+ *         fields
  *               that this library does not know are set to 0
  * @return 0, or -1 with errno EINVAL: version or size is not one this library can serve
  */
@@ -119,12 +123,13 @@ int hakmem_stats(struct hakmem_stats *stats);
 /** Forms of hakmem_stats_print. */
 enum hakmem_stats_format {
     HAKMEM_STATS_TEXT = 0, /**< for people */
-    HAKMEM_STATS_JSON = 1  /**< one object, one line, the field names above and per-class rows */
+    HAKMEM_STATS_JSON = 1  /**< one object: the fields above, rows by class */
 };
 
 /**
  * Writes statistics to a file descriptor.
- * @param fd      open for writing; short writes are continued, other errors end the output
+ * @param fd      open for writing; short writes are continued, other errors end the
+ *         output
  * @param format  HAKMEM_STATS_TEXT or HAKMEM_STATS_JSON
  * @return 0, or -1 with errno EINVAL: no such format
  */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "helper.h"
+#include "option.h"
+#include "sys.h"
+#include "trim.h"
+
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { UNLOADED, ABSENT, STARTING, WAITING, IDLE, REFUSED };
+static _Atomic uint32_t helper; /* [any] also the word that an idle helper sleeps on */
+
+/* Static thread-local storage, of whatever size, comes off the stack: this is plenty. */
+#define HELPER_STACK (256 * HM_KIB)
+
+/* Where code of libc and of the loader is. [const after hm_helper_load] */
+static struct range {
+    uintptr_t start, end;
+} avoided[2];
+
+/* Notes the segment of an object that contains one of the addresses of interest. */
+static int note_object(struct dl_phdr_info *info, size_t size, void *interest)
+{
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        struct range r = {info->dlpi_addr + ph->p_vaddr,
+                          info->dlpi_addr + ph->p_vaddr + ph->p_memsz};
+        for (unsigned k = 0; k < HM_ARRAY_LEN(avoided); k++) {
+            uintptr_t at = ((const uintptr_t *)interest)[k];
+            if (ph->p_type == PT_LOAD && r.start <= at && at < r.end)
+                avoided[k] = r;
+        }
+    }
+    return 0;
+}
+
+static bool is_avoided(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    for (unsigned k = 0; k < HM_ARRAY_LEN(avoided); k++)
+        if (avoided[k].start <= at && at < avoided[k].end)
+            return true;
+    return false;
+}
+
+void hm_helper_load(void)
+{
+    if (!hm_opt.trim_thread)
+        return;
+    /* A function of libc; the loader's breakpoint for debuggers, a function of its
+     * own. */
+    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)_r_debug.r_brk};
+    dl_iterate_phdr(note_object, interest);
+    bool is_static = is_avoided((const void *)&hm_helper_load);
+    hm_store_relaxed(&helper, is_static ? REFUSED : ABSENT);
+}
+
+static void *helper_run(void *unused)
+{
+    static _Atomic uint32_t never; /* what a timed sleep waits for */
+    for (;;) {
+        hm_store_relaxed(&helper, WAITING);
+        hm_sys_futex_wait(&never, 0, hm_max(HM_LIVE(trim_interval), 1));
+        if (hm_trim_pass() > 0 || hm_trim_anything_left())
+            continue;
+        hm_store_relaxed(&helper, IDLE);
+        /* What was freed since then may have found it WAITING, and not have woken it. */
+        if (!hm_trim_anything_left())
+            hm_sys_futex_wait(&helper, IDLE, 0);
+    }
+    return unused;
+}
+
+static void helper_start(void)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    pthread_t thread;
+    int saved = errno;
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, HELPER_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool failed = pthread_create(&thread, &attr, helper_run, NULL) != 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    errno = saved;
+    if (failed)
+        hm_store_relaxed(&helper, REFUSED); /* by a sandbox or a limit: not asked again */
+}
+
+void hm_helper_tick(const void *caller)
+{
+    uint32_t seen = hm_load_relaxed(&helper);
+    if ((seen != ABSENT && seen != IDLE) || !hm_trim_anything_left())
+        return;
+    if (seen == ABSENT && (caller == NULL || is_avoided(caller)))
+        return;
+    if (!atomic_compare_exchange_strong_explicit(
+            &helper, &seen, STARTING, memory_order_relaxed, memory_order_relaxed))
+        return;
+    if (seen == IDLE)
+        hm_sys_futex_wake(&helper, 1);
+    else
+        helper_start();
+}
+
+bool hm_helper_exists(void)
+{
+    uint32_t seen = hm_load_relaxed(&helper);
+    return seen == STARTING || seen == WAITING || seen == IDLE;
+}
+
+void hm_helper_fork_child(void)
+{
+    if (hm_helper_exists())
+        hm_store_relaxed(&helper, ABSENT);
+}

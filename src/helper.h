@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* helper: the thread that trims on time although nobody calls malloc (option
+ * trim_thread).
+ *
+ * It starts when something is retained, and sleeps without a timeout while nothing is. It
+ * blocks all signals and runs no code but ours. A fork's child starts one of its own
+ * when it needs one.
+ *
+ * Starting a thread takes locks of libc, and libc itself calls malloc and free while it
+ * holds them: pthread_join frees a dead thread's memory under the lock that
+ * pthread_create takes. So the helper starts only at the end of a malloc or free that
+ * was called from outside libc and the dynamic loader, after the library has been
+ * loaded. In a static program these cannot be told apart, so there it does not start.
+ */
+#ifndef HM_HELPER_H
+#define HM_HELPER_H
+
+#include "base.h"
+
+/* From a constructor: finds out where libc and the loader are. */
+void hm_helper_load(void);
+/* To be called without locks, now and then; `caller` as in heap.h. */
+void hm_helper_tick(const void *caller);
+/* Is there a helper thread? Then the process is not single-threaded. */
+bool hm_helper_exists(void);
+/* In a fork's child: there is none. */
+void hm_helper_fork_child(void);
+
+#endif
