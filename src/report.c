@@ -103,7 +103,8 @@ void hm_report_gather(struct hakmem_stats *s)
     X(superslabs_peak)                                                                  \
     X(superslabs_mapped)                                                                \
     X(superslabs_released)                                                              \
-    X(slabs) X(thread_caches) X(parked_caches) X(refills) X(refilled_blocks) X(flushes) \
+    X(slabs)                                                                            \
+    X(thread_caches) X(parked_caches) X(refills) X(refilled_blocks) X(flushes)          \
         X(flushed_blocks) X(bigcache_hits) X(bigcache_misses) X(trims) X(trimmed_bytes) \
             X(mmap_calls) X(munmap_calls) X(madvise_calls) X(mprotect_calls)            \
                 X(mremap_calls) X(lock_waits)

@@ -3,12 +3,11 @@
  *
  *   life   [ 63 generation 32 | … | JOINING 18 | LISTED 17 | CURRENT 16 | 15 count 0 ]
  *
- *             let go, some free           adopt              let go, none free
- *   CURRENT ---------------------> LISTED -------> CURRENT --------------------> full
- *      ^  \                          ^  \                                        |
- *    make  let go, all free     give |   give, then all free                    |
- *      |    \                       |    \                                      |
- *     run    gone                   full   gone  <---- give, then all free ------'
+ *   state     entered by                              left by
+ *   CURRENT   make, from a run; adopt                 let go
+ *   LISTED    let go, some free; give to a full one   adopt; give of the last live block
+ *   full      let go, none free                       give
+ *   (gone)    let go or give, all free: the run goes back to its SuperSlab
  *
  * B1 Bit i of free_map is set exactly while block i is in the slab: neither live nor in a
  *    thread cache. count == blocks - popcount(free_map) whenever nobody is between the

@@ -301,12 +301,21 @@ static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
     descriptor_give(sh, ss);
 }
 
-/* Runs that could not be given while another thread forked. Caller holds the lock. */
+/* Runs that cannot be given because another thread forks wait for the next to hold the lock. */
+static void defer(struct shard *sh, struct hm_slab *run)
+{
+    run->next = hm_load_relaxed(&sh->deferred);
+    /* Release pairs with the acquire in deferred_give. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &sh->deferred, &run->next, run, memory_order_release, memory_order_relaxed))
+        ;
+}
+
+/* Caller holds the lock. */
 static void deferred_give(struct shard *sh)
 {
     if (HM_LIKELY(hm_load_relaxed(&sh->deferred) == NULL))
         return;
-    /* Acquire pairs with the release in hm_run_give. */
     struct hm_slab *run =
         atomic_exchange_explicit(&sh->deferred, NULL, memory_order_acquire);
     while (run != NULL) {
@@ -373,10 +382,7 @@ void hm_run_give(struct hm_slab *run)
             superslab_unmap(sh, ss);
         return;
     }
-    run->next = hm_load_relaxed(&sh->deferred);
-    while (!atomic_compare_exchange_weak_explicit(
-        &sh->deferred, &run->next, run, memory_order_release, memory_order_relaxed))
-        ;
+    defer(sh, run);
 }
 
 void hm_run_shrink(struct hm_slab *run, unsigned keep)
@@ -432,18 +438,21 @@ static bool is_due(uint32_t freed_at, uint32_t deadline)
     return (int32_t)(deadline - freed_at) >= 0; /* the clock's low half may wrap */
 }
 
-/* Claims dirty runs of one SuperSlab that are due. Caller holds the lock. */
+/* Claims dirty runs of one SuperSlab that are due, as far as they are whole pages, which may
+ * be larger than units. Caller holds the lock. */
 static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *ss)
 {
-    uint32_t at = 0;
+    uint32_t at = 0, page = (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
     while (sw->count < HM_ARRAY_LEN(sw->claims) && ss->dirty_units > 0 &&
            (at = hm_bits_next(ss->dirty_map, at, ss->units, true)) < ss->units) {
         uint32_t end = hm_bits_next(ss->dirty_map, at, ss->units, false), stop = at;
         while (stop < end && is_due(ss->freed_at[stop], sw->deadline))
             stop++;
-        if (stop > at) {
-            sw->claims[sw->count++] = (struct claim){ss, at, stop - at};
-            take_units(sh, ss, at, stop - at);
+        uint32_t first = (uint32_t)hm_round_up(at, page);
+        uint32_t last = (uint32_t)hm_round_down(stop, page);
+        if (last > first) {
+            sw->claims[sw->count++] = (struct claim){ss, first, last - first};
+            take_units(sh, ss, first, last - first);
         }
         at = stop > at ? stop : at + 1;
     }
@@ -479,35 +488,31 @@ static void claim(struct sweep *sw, struct shard *sh)
     }
 }
 
-static size_t purge(const struct claim *c)
-{
-    char *addr = c->ss->base + ((size_t)c->at << HM_UNIT_SHIFT);
-    char *end = addr + ((size_t)c->count << HM_UNIT_SHIFT);
-    addr = (char *)hm_round_up((uintptr_t)addr, hm_os_page);
-    end = (char *)hm_round_down((uintptr_t)end, hm_os_page);
-    if (addr >= end || !hm_os_purge(addr, (size_t)(end - addr)))
-        return 0;
-    return (size_t)(end - addr);
-}
-
 /* Serves the claims without the lock, then puts purged runs back. */
 static size_t serve(struct sweep *sw, struct shard *sh)
 {
     size_t bytes = 0;
     for (unsigned i = 0; i < sw->count; i++) {
         struct claim *c = &sw->claims[i];
+        struct hm_superslab *ss = c->ss;
         if (c->count == 0) {
-            bytes += (size_t)c->ss->dirty_units << HM_UNIT_SHIFT;
-            superslab_unmap(sh, c->ss);
+            bytes += (size_t)ss->dirty_units << HM_UNIT_SHIFT;
+            superslab_unmap(sh, ss);
             continue;
         }
-        size_t whole = (size_t)c->count << HM_UNIT_SHIFT, done = purge(c);
-        bytes += done;
-        if (!hm_lock_acquire(&sh->lock))
-            continue; /* fork elsewhere: these units are lost to use, but hold no memory
-                       */
-        give_units(sh, c->ss, c->at, c->count, done != whole);
-        hm_lock_release(&sh->lock);
+        size_t size = (size_t)c->count << HM_UNIT_SHIFT;
+        bool purged = hm_os_purge(ss->base + ((size_t)c->at << HM_UNIT_SHIFT), size);
+        bytes += purged ? size : 0;
+        if (hm_lock_acquire(&sh->lock)) {
+            give_units(sh, ss, c->at, c->count, !purged);
+            hm_lock_release(&sh->lock);
+        } else { /* they come back as a run that nobody sees */
+            struct hm_slab *run = &ss->slabs[c->at];
+            run->owner = ss;
+            run->unit = (uint16_t)c->at;
+            run->units = (uint16_t)c->count;
+            defer(sh, run);
+        }
     }
     return bytes;
 }

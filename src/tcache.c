@@ -9,6 +9,8 @@
 /* Bytes that a bin of large blocks may hold when it is first used: with tls_cache_min
  * slots each, a few bins would hold megabytes. */
 #define OPEN_BYTES (32 * HM_KIB)
+/* Blocks of this much are worth a slab of one's own: a page of most machines. */
+#define KEEP_BYTES 4096
 /* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
  * rounds; others may free in each, so a cache is parked in the last. */
 #define EXIT_ROUNDS 3
@@ -153,9 +155,15 @@ static void bin_shrink(struct hm_tcache *tc, unsigned cls)
     charge(tc, 0 - (size_t)capacity * hm_classes[cls].size);
 }
 
+/* Blocks that the first refill wants. */
+static uint16_t refill_first(unsigned cls)
+{
+    return (uint16_t)hm_max(HM_LIVE(refill_start) / hm_classes[cls].size, 1);
+}
+
 static bool bin_open(struct hm_tcache *tc, unsigned cls)
 {
-    tc->bins[cls].refill = (uint16_t)HM_LIVE(refill_start);
+    tc->bins[cls].refill = refill_first(cls);
     return bin_resize(tc, cls, capacity_min(cls));
 }
 
@@ -179,11 +187,21 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
     count_event(&tc->flushes, &tc->flushed, n);
 }
 
-/* Takes up to `want` blocks of the class into `out`. */
+static void bin_let_go(struct hm_bin *bin)
+{
+    if (bin->current != NULL)
+        hm_slab_let_go(bin->current);
+    bin->current = NULL;
+}
+
+/* Takes up to `want` blocks of the class into `out`. A bin that has taken less than a page
+ * keeps no slab for itself: it lets the slab go, to serve the next thread that wants a few
+ * blocks. Else each thread would touch a page for each of its classes. */
 static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *out,
                             unsigned want)
 {
     struct hm_bin *bin = &tc->bins[cls];
+    bool keep = (bin->taken + want) * (size_t)hm_classes[cls].size >= KEEP_BYTES;
     unsigned got = 0;
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
@@ -193,10 +211,8 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
             break;
         unsigned n = hm_slab_take(bin->current, out + got, want - got);
         got += n;
-        if (n == 0) {
-            hm_slab_let_go(bin->current);
-            bin->current = NULL;
-        }
+        if (n == 0 || !keep)
+            bin_let_go(bin);
     }
     return got;
 }
@@ -284,13 +300,6 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 
 /* Whole caches. */
 
-static void bin_let_go(struct hm_bin *bin)
-{
-    if (bin->current != NULL)
-        hm_slab_let_go(bin->current);
-    bin->current = NULL;
-}
-
 void hm_tcache_age(struct hm_tcache *tc)
 {
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
@@ -300,7 +309,7 @@ void hm_tcache_age(struct hm_tcache *tc)
         if (!bin->active) {
             bin_flush(tc, cls, (count_of(tc, cls) + 1u) / 2);
             bin_shrink(tc, cls);
-            bin->refill = (uint16_t)hm_max(bin->refill / 2u, HM_LIVE(refill_start));
+            bin->refill = (uint16_t)hm_max(bin->refill / 2u, refill_first(cls));
             if (count_of(tc, cls) == 0)
                 bin_let_go(bin);
         }
