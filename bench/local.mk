@@ -81,6 +81,7 @@ EXTRA_DIST += \
 	bench/hmbench/measure.py \
 	bench/hmbench/pairs.py \
 	bench/hmbench/programs.py \
+	bench/hmbench/redis.py \
 	bench/hmbench/report.py \
 	bench/hmbench/workloads.py \
 	bench/programs/bigsource.py \

@@ -145,7 +145,6 @@ static void deferred_give(void)
         atomic_exchange_explicit(&big.deferred, NULL, memory_order_acquire);
     while (b != NULL) {
         struct hm_big *next = b->next;
-        b->freed_at = hm_load_relaxed(&hm_clock);
         cache_merge(b);
         b = next;
     }
@@ -294,24 +293,39 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     return b->base;
 }
 
-/* Unmaps an extent that is in no list, or at least takes its memory. Returns bytes. */
+static void defer(struct hm_big *b)
+{
+    b->next = hm_load_relaxed(&big.deferred);
+    /* Release pairs with the acquire in deferred_give. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
+        ;
+}
+
+/* Unmaps an extent that is in no list, or at least takes its memory. Returns the bytes
+ * that this brought: none for an extent that had no memory and cannot be unmapped
+ * again. */
 static size_t unmap_extent(struct hm_big *b)
 {
     size_t size = b->size;
+    bool purged = b->zeroed;
     hm_region_set(b->base, size, HM_OWNER_NONE);
     bool gone = hm_os_unmap(b->base, size);
     if (!gone) {
         own(b);
-        b->zeroed = hm_os_purge(b->base, size);
+        b->zeroed = purged || hm_os_purge(b->base, size);
     }
-    if (!hm_lock_acquire(&big.lock))
-        return size; /* fork elsewhere: the descriptor is lost */
-    if (gone)
-        retire(b);
-    else
-        cache_insert(b);
-    hm_lock_release(&big.lock);
-    return gone || b->zeroed ? size : 0;
+    size_t bytes = gone || b->zeroed > purged ? size : 0;
+    if (hm_lock_acquire(&big.lock)) {
+        if (gone)
+            retire(b);
+        else
+            cache_merge(b);
+        hm_lock_release(&big.lock);
+    } else if (!gone) { /* else the descriptor is lost */
+        defer(b);
+    }
+    return bytes;
 }
 
 bool hm_big_give(struct hm_big *b)
@@ -326,20 +340,17 @@ bool hm_big_give(struct hm_big *b)
         return true;
     }
     b->zeroed = false;
+    b->freed_at = hm_load_relaxed(&hm_clock);
     size_t keep = HM_LIVE(bigcache_bytes);
     if (b->size > keep) {
         unmap_extent(b);
         return true;
     }
     if (!hm_lock_acquire(&big.lock)) {
-        b->next = hm_load_relaxed(&big.deferred);
-        while (!atomic_compare_exchange_weak_explicit(
-            &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
-            ;
+        defer(b);
         return true;
     }
     deferred_give();
-    b->freed_at = hm_load_relaxed(&hm_clock);
     cache_merge(b);
     hm_lock_release(&big.lock);
     if (hm_load_relaxed(&hm_big_counts.cached_bytes) > keep)
@@ -382,16 +393,17 @@ static bool absorb(struct hm_big *b, size_t size)
     return true;
 }
 
-static bool grow_in_place(struct hm_big *b, size_t size)
+static bool grow_in_place(struct hm_big *b, size_t size, bool *movable)
 {
-    if (!hm_lock_acquire(&big.lock))
+    *movable = false;
+    if (hm_lock_acquire(&big.lock) && descriptors_ready()) {
+        bool done = absorb(b, size);
+        hm_lock_release(&big.lock);
+        if (done)
+            return true;
+    }
+    if (!hm_os_grow(b->base, b->size, size, movable))
         return false;
-    if (!descriptors_ready())
-        return false;
-    bool done = absorb(b, size);
-    hm_lock_release(&big.lock);
-    if (done || !hm_os_grow(b->base, b->size, size))
-        return done;
     if (!hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_BIG)) {
         hm_os_unmap(b->base + b->size, size - b->size);
         return false;
@@ -400,8 +412,22 @@ static bool grow_in_place(struct hm_big *b, size_t size)
     return true;
 }
 
+/* Could so much more be mapped? */
+static bool can_map(size_t more)
+{
+    void *probe = hm_os_map(more, hm_os_page);
+    if (probe != NULL)
+        hm_os_unmap(probe, more);
+    return probe != NULL;
+}
+
 static bool move(struct hm_big *b, size_t size)
 {
+    /* What a move that fails leaves of `to` depends on the kernel: reserved space, or a
+     * gap that another thread has filled since. So it is not tried without hope, and
+     * `to` stays as it is if it fails all the same: address space at most. */
+    if (!can_map(size - b->size))
+        return false;
     char *from = b->base, *to = hm_os_reserve(size, GRANULE);
     if (to == NULL)
         return false;
@@ -410,15 +436,13 @@ static bool move(struct hm_big *b, size_t size)
         return false;
     }
     hm_region_set(from, b->size, HM_OWNER_NONE); /* G1 */
-    if (!hm_os_move(from, b->size, to, size)) {
-        /* What became of `to` is unknown, so it stays as it is: address space at most. */
-        own(b);
-        return false;
+    bool moved = hm_os_move(from, b->size, to, size);
+    if (moved) {
+        b->base = to;
+        b->size = size;
     }
-    b->base = to;
-    b->size = size;
     own(b);
-    return true;
+    return moved;
 }
 
 static void shrink(struct hm_big *b, size_t size)
@@ -438,9 +462,11 @@ void *hm_big_resize(struct hm_big *b, size_t size)
         return size <= b->size ? b->base : NULL;
     size = hm_round_up(size, GRANULE);
     size_t before = b->size;
+    bool movable;
     if (size < before)
         shrink(b, size);
-    else if (size > before && !grow_in_place(b, size) && !move(b, size))
+    else if (size > before && !grow_in_place(b, size, &movable) &&
+             !(movable && move(b, size)))
         return NULL;
     hm_add_relaxed(&hm_big_counts.live_bytes, b->size - before);
     return b->base;

@@ -28,6 +28,7 @@ extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
  * module brings one along by dlopen(RTLD_LOCAL), invisible to weak references. Only
  * failure comes here, without any lock of ours, so the loader's allocations and locks do
  * no harm. */
+#ifdef PIC
 static void *find_symbol(const void *in, const char *name)
 {
     Dl_info info;
@@ -42,6 +43,15 @@ static void *find_symbol(const void *in, const char *name)
     dlclose(object);
     return symbol;
 }
+#else
+/* A static program has its C++ library at hand, or none. */
+static void *find_symbol(const void *in, const char *name)
+{
+    (void)in;
+    (void)name;
+    return NULL;
+}
+#endif
 
 typedef new_handler (*handler_getter)(void);
 

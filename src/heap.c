@@ -263,12 +263,17 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
             return hm_medium_resize(p, size);
         return false;
     }
-    return size <= have && (size >= have / 2 || hm_class_of(size) == f->cls);
+    bool same_class = f->big == NULL && hm_class_of(size) == f->cls;
+    return size <= have && (size >= have / 2 || same_class);
 }
 
 void *hm_heap_realloc(void *p, size_t size)
 {
     struct found f = find(p, "realloc");
+    if (size == 0) {
+        release(&f, p, "realloc", NULL);
+        return NULL;
+    }
     size_t have = usable(&f, p);
     if (size > PTRDIFF_MAX) {
         errno = ENOMEM;

@@ -15,6 +15,7 @@ void *hm_heap_malloc(size_t size, const void *caller);
 void *hm_heap_calloc(size_t size);
 /* `align` is a power of two. */
 void *hm_heap_memalign(size_t align, size_t size);
+/* Of size 0: frees the block and returns NULL, as in glibc. */
 void *hm_heap_realloc(void *block, size_t size);
 void hm_heap_free(void *block, const void *caller);
 size_t hm_heap_usable(const void *block, const char *call);

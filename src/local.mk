@@ -28,6 +28,8 @@ HM_SOURCES = \
 	src/fail.h \
 	src/heap.c \
 	src/heap.h \
+	src/helper.c \
+	src/helper.h \
 	src/lock.c \
 	src/lock.h \
 	src/malloc.c \

@@ -120,10 +120,6 @@ HM_EXPORT void *realloc(void *block, size_t size)
 {
     if (block == NULL)
         return malloc(size);
-    if (size == 0) {
-        free(block);
-        return NULL;
-    }
     return hm_heap_realloc(block, size);
 }
 

@@ -2,6 +2,7 @@
 #include "os.h"
 #include "sys.h"
 
+#include <errno.h>
 #include <linux/sysinfo.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -117,21 +118,24 @@ void hm_os_advise_huge(void *addr, size_t size, bool huge)
     os_madvise(addr, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-static bool os_mremap(void *addr, size_t old_size, size_t new_size, int flags, void *to)
+static long os_mremap(void *addr, size_t old_size, size_t new_size, int flags, void *to)
 {
     hm_add_relaxed(&hm_os_counts.mremap, 1);
-    return !hm_sys_failed(hm_sys_call(SYS_mremap, (long)addr, (long)old_size,
-                                      (long)new_size, flags, (long)to, 0));
+    return hm_sys_call(SYS_mremap, (long)addr, (long)old_size, (long)new_size, flags,
+                       (long)to, 0);
 }
 
-bool hm_os_grow(void *addr, size_t old_size, size_t new_size)
+bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable)
 {
-    return os_mremap(addr, old_size, new_size, 0, NULL);
+    long r = os_mremap(addr, old_size, new_size, 0, NULL);
+    *movable = r == -ENOMEM;
+    return !hm_sys_failed(r);
 }
 
 bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
 {
-    return os_mremap(addr, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    return !hm_sys_failed(os_mremap(addr, old_size, new_size, flags, to));
 }
 
 void *hm_os_scratch_map(size_t size)

@@ -45,8 +45,10 @@ bool hm_os_unmap(void *addr, size_t size);
 /* Gives the memory of a range back while it stays usable. True: it now reads as zero. */
 bool hm_os_purge(void *addr, size_t size);
 
-/* Grows a mapping where it is; the new bytes read as zero. False: nothing changed. */
-bool hm_os_grow(void *addr, size_t old_size, size_t new_size);
+/* Grows a mapping where it is; the new bytes read as zero. False: nothing changed;
+ * *movable tells whether only room was lacking. It is false for a range that is several
+ * mappings to the kernel, which hm_os_move cannot move. */
+bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable);
 /* Moves a mapping to `to`, reserved space of new_size >= old_size, growing it on the way.
  * False: the mapping is unchanged, but `to` may be reserved space or none. */
 bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size);

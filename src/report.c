@@ -89,25 +89,26 @@ void hm_report_gather(struct hakmem_stats *s)
 }
 
 /* Every number once: for the text, the JSON and malloc_info. */
-#define FIELDS(X)                                                                       \
-    X(small_bytes)                                                                      \
-    X(cached_bytes)                                                                     \
-    X(medium_bytes)                                                                     \
-    X(big_bytes)                                                                        \
-    X(bigcache_bytes)                                                                   \
-    X(retained_bytes)                                                                   \
-    X(mapped_bytes)                                                                     \
-    X(mapped_peak)                                                                      \
-    X(metadata_bytes)                                                                   \
-    X(superslabs)                                                                       \
-    X(superslabs_peak)                                                                  \
-    X(superslabs_mapped)                                                                \
-    X(superslabs_released)                                                              \
-    X(slabs)                                                                            \
-    X(thread_caches) X(parked_caches) X(refills) X(refilled_blocks) X(flushes)          \
-        X(flushed_blocks) X(bigcache_hits) X(bigcache_misses) X(trims) X(trimmed_bytes) \
-            X(mmap_calls) X(munmap_calls) X(madvise_calls) X(mprotect_calls)            \
-                X(mremap_calls) X(lock_waits)
+#define FIELDS(X)                                                                   \
+    X(small_bytes)                                                                  \
+    X(cached_bytes)                                                                 \
+    X(medium_bytes)                                                                 \
+    X(big_bytes)                                                                    \
+    X(bigcache_bytes)                                                               \
+    X(retained_bytes)                                                               \
+    X(mapped_bytes)                                                                 \
+    X(mapped_peak)                                                                  \
+    X(metadata_bytes)                                                               \
+    X(superslabs)                                                                   \
+    X(superslabs_peak)                                                              \
+    X(superslabs_mapped)                                                            \
+    X(superslabs_released)                                                          \
+    X(slabs)                                                                        \
+    X(thread_caches)                                                                \
+    X(parked_caches) X(refills) X(refilled_blocks) X(flushes) X(flushed_blocks)     \
+        X(bigcache_hits) X(bigcache_misses) X(trims) X(trimmed_bytes) X(mmap_calls) \
+            X(munmap_calls) X(madvise_calls) X(mprotect_calls) X(mremap_calls)      \
+                X(lock_waits)
 
 /* Classes in use. */
 struct class_row {
@@ -176,12 +177,16 @@ int hm_report_info(int options, FILE *out)
         return EINVAL; /* as glibc does */
     struct hakmem_stats s;
     hm_report_gather(&s);
-    fprintf(out, "<malloc version=\"hakmem-1\">\n");
+    char buf[4096]; /* twice what is needed */
+    struct hm_text text;
+    hm_text_init(&text, buf, sizeof buf, -1);
+    hm_text_printf(&text, "<malloc version=\"hakmem-1\">\n");
 #define PRINT(name) \
-    fprintf(out, "<%s>%llu</%s>\n", #name, (unsigned long long)s.name, #name);
+    hm_text_printf(&text, "<%s>%lu</%s>\n", #name, (unsigned long)s.name, #name);
     FIELDS(PRINT)
 #undef PRINT
-    return fprintf(out, "</malloc>\n") < 0 ? -1 : 0;
+    hm_text_printf(&text, "</malloc>\n");
+    return fwrite(buf, 1, text.len, out) == text.len ? 0 : -1;
 }
 
 struct mallinfo2 hm_report_mallinfo(void)

@@ -301,7 +301,8 @@ static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
     descriptor_give(sh, ss);
 }
 
-/* Runs that cannot be given because another thread forks wait for the next to hold the lock. */
+/* Runs that cannot be given because another thread forks wait for the next to hold the
+ * lock. */
 static void defer(struct shard *sh, struct hm_slab *run)
 {
     run->next = hm_load_relaxed(&sh->deferred);
@@ -438,8 +439,8 @@ static bool is_due(uint32_t freed_at, uint32_t deadline)
     return (int32_t)(deadline - freed_at) >= 0; /* the clock's low half may wrap */
 }
 
-/* Claims dirty runs of one SuperSlab that are due, as far as they are whole pages, which may
- * be larger than units. Caller holds the lock. */
+/* Claims dirty runs of one SuperSlab that are due, as far as they are whole pages,
+ * which may be larger than units. Caller holds the lock. */
 static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *ss)
 {
     uint32_t at = 0, page = (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);

@@ -189,14 +189,18 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
 
 static void bin_let_go(struct hm_bin *bin)
 {
-    if (bin->current != NULL)
-        hm_slab_let_go(bin->current);
+    struct hm_slab *slab = bin->current;
+    /* First, for a fork's child that finds the bin in between: better a slab that is
+     * current for nobody than one that is let go twice. The release in letting go keeps
+     * the order. */
     bin->current = NULL;
+    if (slab != NULL)
+        hm_slab_let_go(slab);
 }
 
-/* Takes up to `want` blocks of the class into `out`. A bin that has taken less than a page
- * keeps no slab for itself: it lets the slab go, to serve the next thread that wants a few
- * blocks. Else each thread would touch a page for each of its classes. */
+/* Takes up to `want` blocks of the class into `out`. A bin that has taken less than a
+ * page keeps no slab for itself: it lets the slab go, to serve the next thread that
+ * wants a few blocks. Else each thread would touch a page for each of its classes. */
 static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *out,
                             unsigned want)
 {

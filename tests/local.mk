@@ -42,27 +42,52 @@ endif
 unit_cppflags = -DHM_TEST_PREFIX -I$(top_srcdir)/tests -I$(top_srcdir)/src \
 	-I$(top_srcdir)/include $(CMOCKA_CFLAGS)
 unit_ldadd = libhm_internal.a $(CMOCKA_LIBS)
-# BEGIN unit
 unit_tests = \
+	tests/unit/test_big \
+	tests/unit/test_bits \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
+	tests/unit/test_lock \
+	tests/unit/test_meta \
 	tests/unit/test_option \
+	tests/unit/test_region \
+	tests/unit/test_sizeclass \
+	tests/unit/test_slab \
+	tests/unit/test_superslab \
 	tests/unit/test_sys \
-	tests/unit/test_text
+	tests/unit/test_text \
+	tests/unit/test_window
+tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_big_LDADD = $(unit_ldadd)
+tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_bits_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+tests_unit_test_lock_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_lock_LDADD = $(unit_ldadd)
+tests_unit_test_meta_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_meta_LDADD = $(unit_ldadd)
 tests_unit_test_option_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_option_LDADD = $(unit_ldadd)
+tests_unit_test_region_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_region_LDADD = $(unit_ldadd)
+tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sizeclass_LDADD = $(unit_ldadd)
+tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_slab_LDADD = $(unit_ldadd)
+tests_unit_test_superslab_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_superslab_LDADD = $(unit_ldadd)
 tests_unit_test_sys_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sys_LDADD = $(unit_ldadd)
 tests_unit_test_text_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_text_LDADD = $(unit_ldadd)
-# END unit
+tests_unit_test_window_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_window_LDADD = $(unit_ldadd)
 
 # fuzz: what a fuzzer would run, on the inputs that are kept in seeds-… --------------------
 
@@ -73,9 +98,9 @@ check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests)
 EXTRA_DIST += tests/fuzz/seeds-conf
 
-# api, misuse, …: libhakmem.so as users' programs have it ----------------------------------
+# api, misuse, stress: libhakmem.so as users' programs have it. Stress tests run with a
+# sanitizer too -----------------------------------------------------------------------------
 
-# BEGIN api
 api_tests = \
 	tests/api/test_align \
 	tests/api/test_family \
@@ -84,13 +109,6 @@ api_tests = \
 	tests/api/test_sizes \
 	tests/api/test_stats \
 	tests/misuse/test_misuse
-# END api
-# What tools/check.sh also runs on valgrind's synthetic CPU.
-valgrind_tests = $(api_tests)
-
-# stress: the same; also run with a sanitizer ----------------------------------------
-
-# BEGIN stress
 stress_tests = \
 	tests/stress/test_fork \
 	tests/stress/test_fork_edges \
@@ -98,42 +116,40 @@ stress_tests = \
 	tests/stress/test_larson \
 	tests/stress/test_random \
 	tests/stress/test_threads
-# END stress
+# What tools/check.sh also runs on valgrind's synthetic CPU. Not what sets limits, which
+# valgrind is bound by as well, or dies by a signal.
+valgrind_tests = \
+	tests/api/test_align \
+	tests/api/test_family \
+	tests/api/test_info \
+	tests/api/test_sizes \
+	tests/api/test_stats
+
+# profiles.t runs it under one profile and option after the other.
+api_helpers = tests/profiles/probe
 
 # cxx: operators new and delete, seen from C++ --------------------------------------------
 
 cxx_tests = tests/api/test_cxx
 tests_api_test_cxx_SOURCES = tests/api/test_cxx.cc
+cxx_modules =
 if SHARED
 cxx_tests += tests/api/test_cxx_dlopen
-# libtool builds only what has an -rpath as a shared object.
-cxx_modules = tests/api/cxx_plugin.la
+cxx_modules += tests/api/cxx_plugin.la
 tests_api_cxx_plugin_la_SOURCES = tests/api/cxx_plugin.cc
-tests_api_cxx_plugin_la_LDFLAGS = -module -avoid-version -rpath $(abs_builddir)/tests/api
+tests_api_cxx_plugin_la_LDFLAGS = $(module_ldflags)
 endif
+# libtool builds only what has an -rpath as a shared object.
+module_ldflags = -module -avoid-version -rpath $(abs_builddir)/tests
 
-if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests) $(stress_tests)
-TESTS += $(unit_tests) $(stress_tests)
-if !SANITIZER
-check_PROGRAMS += $(api_tests)
-TESTS += $(api_tests)
-if HAVE_CXX
-check_PROGRAMS += $(cxx_tests)
-check_LTLIBRARIES += $(cxx_modules)
-TESTS += $(cxx_tests)
-else
-TESTS += tests/no-cxx.t
-endif
-endif
-else
-TESTS += tests/no-cmocka.t
-endif
+# dlopen, early, preload: libhakmem.so comes in otherwise than by linking ------------------
 
-# preload: real programs -----------------------------------------------------------------
+tests_dlopen_test_dlopen_LDADD = $(CMOCKA_LIBS)
+tests_early_early_lib_la_SOURCES = tests/early/early_lib.c
+tests_early_early_lib_la_LDFLAGS = $(module_ldflags) -Wl,-init,early_init -Wl,-fini,late_fini
 
-# BEGIN preload
-preload_tests = \
+scripts = \
+	tests/early/early.t \
 	tests/preload/active.t \
 	tests/preload/bare.t \
 	tests/preload/gcc.t \
@@ -144,8 +160,13 @@ preload_tests = \
 	tests/preload/redis.t \
 	tests/preload/shell.t \
 	tests/preload/sqlite.t \
-	tests/preload/statistics.t
-# END preload
+	tests/preload/statistics.t \
+	tests/profiles/profiles.t
+
+# static: libhakmem.a in a program without a dynamic linker --------------------------------
+
+tests_static_test_static_LDADD = libhakmem.la
+tests_static_test_static_LDFLAGS = $(AM_LDFLAGS) -all-static
 
 # meta: rules about the sources and about what is built -----------------------------------
 
@@ -158,11 +179,41 @@ meta_tests = \
 	tests/meta/symbols.t \
 	tests/meta/version.t
 
-if !SANITIZER
-TESTS += $(preload_tests) $(meta_tests)
+# Which of them can be built and run here ---------------------------------------------------
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests) $(stress_tests)
+TESTS += $(unit_tests) $(stress_tests)
+else
+TESTS += tests/no-cmocka.t
 endif
 
-EXTRA_DIST += $(preload_tests) $(meta_tests) tests/no-cmocka.t \
+if !SANITIZER
+TESTS += $(scripts) $(meta_tests)
+if HAVE_CMOCKA
+check_PROGRAMS += $(api_tests) $(api_helpers)
+TESTS += $(api_tests)
+if HAVE_CXX
+check_PROGRAMS += $(cxx_tests)
+check_LTLIBRARIES += $(cxx_modules)
+TESTS += $(cxx_tests)
+else
+TESTS += tests/no-cxx.t
+endif
+if SHARED
+check_PROGRAMS += tests/dlopen/test_dlopen
+check_LTLIBRARIES += tests/early/early_lib.la
+TESTS += tests/dlopen/test_dlopen
+endif
+if STATIC
+check_PROGRAMS += tests/static/test_static
+TESTS += tests/static/test_static tests/static/static.t
+endif
+endif
+endif
+
+EXTRA_DIST += $(scripts) $(meta_tests) tests/static/static.t tests/no-cmocka.t \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
-	tests/unit/conf_load.h tests/preload/Preload.pm tests/meta/Repo.pm \
+	tests/unit/conf_load.h tests/unit/layers.h tests/preload/Preload.pm \
+	tests/meta/Repo.pm \
 	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* prefix: the names of malloc and its family in libhm_internal.a, where they may not take the
- * place of libc's or a sanitizer's. Included before anything else, it renames the library's
- * definitions, libc's declarations of them and a test's calls alike. What libc allocates
- * (strdup) may then not be freed by `free`. */
+/* prefix: the names of malloc and its family in libhm_internal.a, where they may not
+ * take the place of libc's or a sanitizer's. Included before anything else, it renames
+ * the library's definitions, libc's declarations of them and a test's calls alike. What
+ * libc allocates (strdup) may then not be freed by `free`. */
 #ifndef HM_TEST_PREFIX
 #define HM_TEST_PREFIX
 

@@ -2,13 +2,14 @@
 /* support: what every test program shares, in C and C++.
  *
  * Two kinds of check, because cmocka's assertions leave by longjmp:
- *   assert_…()  only in the thread that cmocka called, in the process that cmocka runs in;
- *   REQUIRE()   anywhere else (threads, forked children): prints the condition and ends
+ *   assert_…()  only in the thread that cmocka called, in the process that cmocka runs
+ * in; REQUIRE()   anywhere else (threads, forked children): prints the condition and ends
  *               the process, so that the missing TAP lines or the status are the failure.
  *
  * Compiled with -DHM_TEST_ANY_MALLOC, a program also runs on another allocator: what only
- * libhakmem has becomes a weak reference, and the tests that need it say so and pass. That
- * is how the tests themselves are tested; the normal build refuses to link instead. */
+ * libhakmem has becomes a weak reference, and the tests that need it say so and pass.
+ * That is how the tests themselves are tested; the normal build refuses to link instead.
+ */
 #ifndef HM_TEST_SUPPORT_H
 #define HM_TEST_SUPPORT_H
 
@@ -67,8 +68,8 @@ extern "C" { /* cmocka.h does not say so itself */
 extern "C" {
 #endif
 
-/* Not declared by the headers of every libc that we serve: cfree left <stdlib.h> with glibc
- * 2.26, the sized frees came with C23. */
+/* Not declared by the headers of every libc that we serve: cfree left <stdlib.h> with
+ * glibc 2.26, the sized frees came with C23. */
 void cfree(void *ptr);
 void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
@@ -83,27 +84,27 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define UNUSED __attribute__((unused))
 
-#define REQUIRE(cond)                                                             \
-    do {                                                                          \
-        if (!(cond)) {                                                            \
-            dprintf(2, "# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond);       \
-            _exit(99);                                                            \
-        }                                                                         \
+#define REQUIRE(cond)                                                       \
+    do {                                                                    \
+        if (!(cond)) {                                                      \
+            dprintf(2, "# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+            _exit(99);                                                      \
+        }                                                                   \
     } while (0)
 
 /* Leaves the test when something outside of our control is missing. Passes, with a note:
  * cmocka 1.1.5 reports its own skip() as "not ok", which Automake counts as a failure. */
-#define NEED(cond, what)                                                          \
-    do {                                                                          \
-        if (!(cond)) {                                                            \
-            printf("# not run, needs %s: %s\n", (what), __func__);                \
-            return;                                                               \
-        }                                                                         \
+#define NEED(cond, what)                                           \
+    do {                                                           \
+        if (!(cond)) {                                             \
+            printf("# not run, needs %s: %s\n", (what), __func__); \
+            return;                                                \
+        }                                                          \
     } while (0)
 
 /* ---- Hiding from the compiler --------------------------------------------------------
- * It knows malloc: it removes pairs whose result nobody sees, believes that malloc does not
- * fail, and warns of the very mistakes that the misuse tests make. */
+ * It knows malloc: it removes pairs whose result nobody sees, believes that malloc does
+ * not fail, and warns of the very mistakes that the misuse tests make. */
 
 static inline void *hide(const void *ptr)
 {
@@ -123,7 +124,8 @@ static inline bool is_aligned(const void *ptr, size_t alignment)
     return ((uintptr_t)hide(ptr) & (alignment - 1)) == 0;
 }
 
-/* ---- Random numbers: reproducible, one generator a thread ---------------------------- */
+/* ---- Random numbers: reproducible, one generator a thread ----------------------------
+ */
 
 struct rng {
     uint64_t state;
@@ -155,8 +157,9 @@ static inline size_t rng_size(struct rng *r, unsigned max_log2)
     return rng_below(r, (size_t)1 << (1 + rng_below(r, max_log2)));
 }
 
-/* ---- Content: every byte depends on the seed and its offset, so that a prefix of a block
- * can be verified after realloc, and a shifted or foreign copy is seen ------------------- */
+/* ---- Content: every byte depends on the seed and its offset, so that a prefix of a
+ * block can be verified after realloc, and a shifted or foreign copy is seen
+ * ------------------- */
 
 static inline uint64_t pattern_word(uint64_t seed, size_t word)
 {
@@ -207,7 +210,8 @@ static UNUSED long scaled(long amount)
     return result < 1 ? 1 : (long)result;
 }
 
-/* ---- Threads ------------------------------------------------------------------------- */
+/* ---- Threads -------------------------------------------------------------------------
+ */
 
 /* Runs body in `count` threads, the i-th with args + i * arg_size, and waits for all. */
 static UNUSED void run_threads(size_t count, void *(*body)(void *), void *args,
@@ -222,15 +226,16 @@ static UNUSED void run_threads(size_t count, void *(*body)(void *), void *args,
     free(ids);
 }
 
-/* ---- Children ------------------------------------------------------------------------ */
+/* ---- Children ------------------------------------------------------------------------
+ */
 
 struct outcome {
     int status;     /* as from waitpid */
     char err[4096]; /* what it wrote to standard error, cut to fit, terminated */
 };
 
-/* In a child that was just forked: cmocka's handlers would jump into the parent's test, and
- * a core file of every intended abort() helps nobody. */
+/* In a child that was just forked: cmocka's handlers would jump into the parent's test,
+ * and a core file of every intended abort() helps nobody. */
 static UNUSED void become_plain_child(unsigned seconds)
 {
     static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGABRT};
@@ -288,13 +293,14 @@ static UNUSED bool exited_cleanly(const struct outcome *out)
 }
 
 /* Runs a test body in a child and asserts that it came to its end. */
-#define ASSERT_CHILD(body, arg)                      \
-    do {                                             \
-        struct outcome out_ = in_child(body, arg);   \
-        assert_true(exited_cleanly(&out_));          \
+#define ASSERT_CHILD(body, arg)                    \
+    do {                                           \
+        struct outcome out_ = in_child(body, arg); \
+        assert_true(exited_cleanly(&out_));        \
     } while (0)
 
-/* ---- Memory -------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------
+ */
 
 /* Bytes of the process that are resident. By system calls: stdio would allocate. */
 static UNUSED size_t resident_bytes(void)
@@ -323,9 +329,9 @@ static UNUSED size_t status_bytes(const char *row)
     return (size_t)strtoul(at + strlen(row), NULL, 10) * KIB;
 }
 
-/* Leaves the process, for good, `more` bytes beyond what it has. Both limits: an allocator
- * that has set address space aside is bounded by RLIMIT_DATA, which counts what is
- * writable, and one that has not by either. */
+/* Leaves the process, for good, `more` bytes beyond what it has. Both limits: an
+ * allocator that has set address space aside is bounded by RLIMIT_DATA, which counts what
+ * is writable, and one that has not by either. */
 static UNUSED void limit_memory(size_t more)
 {
     free(hide(malloc(1)));
@@ -378,11 +384,12 @@ static UNUSED bool find_beside(const char *name, char *path, size_t size)
     return false;
 }
 
-/* ---- Running -------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------
+ */
 
 /* Line by line, so that what was reported before a crash is not lost with the buffer. */
-#define RUN_TESTS(tests)                                                          \
-    (setvbuf(stdout, NULL, _IOLBF, 0), cmocka_set_message_output(CM_OUTPUT_TAP),  \
+#define RUN_TESTS(tests)                                                         \
+    (setvbuf(stdout, NULL, _IOLBF, 0), cmocka_set_message_output(CM_OUTPUT_TAP), \
      cmocka_run_group_tests(tests, NULL, NULL))
 
 #endif

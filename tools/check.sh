@@ -47,7 +47,7 @@ tools/deps.sh build test || exit
 rm -rf build-check
 stage autogen autogen ../../autogen.sh
 stage release release build_and_test
-stage distcheck release make -j"$jobs" distcheck
+stage distcheck release env HM_TEST_SCALE=0.1 make -j"$jobs" distcheck
 stage gcc gcc build_and_test --enable-debug --enable-werror
 stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo or packages.
-set -euo pipefail
 # shellcheck disable=SC2034 # the lists are used by their names
+set -euo pipefail
 
 build=(autoconf automake gcc libc6-dev libtool make pkg-config)
 # Perl runs the scripts among the tests; what comes after binutils is preloaded by them.

@@ -63,12 +63,10 @@ class Process:
         self.report = os.fdopen(read_end, encoding="ascii")
 
     def kill(self):
-        """Ends all of it at once."""
-        try:
+        """Ends all of it at once, if it has not ended."""
+        if self.popen.poll() is None:
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.popen.communicate()
+            self.popen.communicate()
         self.report.close()
 
     def finish(self, timeout):
@@ -101,7 +99,7 @@ def reason(status, stderr):
     """In short, why a command failed."""
     what = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     lines = stderr.strip().splitlines()
-    return f"{what}: {lines[-1][:100]}" if lines else what
+    return f"{what}: {lines[0][:100]}" if lines else what
 
 
 def run(build, command, settings, timeout, cwd=None):
@@ -132,3 +130,21 @@ def bindings(build, command, settings, timeout):
                 if match := line.match(text):
                     found.add(match.groups())
     return found
+
+
+def verify_bindings(context, allocator, settings, command, user):
+    """Makes sure that the program `user`, among the processes of the command, takes
+    malloc from the allocator, and that nothing in that process takes it from elsewhere.
+    (One that takes malloc's address is a provider too: of a jump to the real one.)"""
+    expected = Path(allocator.library or allocators.libc()).resolve()
+    found = bindings(context.build, command, settings, context.timeout)
+    processes = {pid for pid, who, _ in found if Path(who).name == user}
+    providers = {
+        provider
+        for pid, who, provider in found
+        if pid in processes and Path(provider).name != user
+    }
+    strangers = {p for p in providers if Path(p).resolve() != expected}
+    if strangers or not providers:
+        takes = ", ".join(sorted(strangers)) or "nowhere that can be seen"
+        raise Failure(f"{user} takes malloc from {takes}, not {expected.name}")

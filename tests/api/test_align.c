@@ -18,18 +18,20 @@ static void *by_posix_memalign(size_t alignment, size_t size)
 {
     void *p = NULL;
     size_t least = sizeof(void *);
-    return posix_memalign(&p, alignment < least ? least : alignment, size) == 0 ? p : NULL;
+    return posix_memalign(&p, alignment < least ? least : alignment, size) == 0 ? p
+                                                                                : NULL;
 }
 
 static void *(*const allocators[])(size_t, size_t) = {by_memalign, by_aligned_alloc,
                                                       by_posix_memalign};
 
-/* Sizes to try with an alignment: small ones, and those at, beside and between multiples. */
+/* Sizes to try with an alignment: small ones, and those at, beside and between multiples.
+ */
 static size_t sizes_for(size_t alignment, size_t sizes[32])
 {
-    static const size_t always[] = {0,    1,    8,     16,    17,     40,     64,    100,
-                                    128,  256,  1000,  1024,  4096,   5000,   32768, 65536,
-                                    70000, 262144, 524288, 600000};
+    static const size_t always[] = {0,     1,     8,     16,     17,     40,    64,
+                                    100,   128,   256,   1000,   1024,   4096,  5000,
+                                    32768, 65536, 70000, 262144, 524288, 600000};
     size_t n = 0;
     for (size_t i = 0; i < COUNT(always); i++)
         sizes[n++] = always[i];
@@ -51,8 +53,8 @@ static void get_blocks(size_t f, size_t alignment, size_t size, void *blocks[LIV
         blocks[i] = allocators[f](alignment, size);
         if (blocks[i] == NULL || !is_aligned(blocks[i], alignment) ||
             !is_aligned(blocks[i], 16) || malloc_usable_size(blocks[i]) < size)
-            fail_msg("function %zu, alignment %zu, size %zu: %p, usable %zu", f, alignment,
-                     size, blocks[i], malloc_usable_size(blocks[i]));
+            fail_msg("function %zu, alignment %zu, size %zu: %p, usable %zu", f,
+                     alignment, size, blocks[i], malloc_usable_size(blocks[i]));
         fill(blocks[i], malloc_usable_size(blocks[i]), size ^ i);
     }
 }
@@ -127,8 +129,9 @@ static void free_aligned_sized_takes_what_was_asked_for(void **state)
     for_every_alignment_and_size(hold_and_free_sized);
 }
 
-/* mimalloc 2.0.9 returned 128-byte aligned blocks here: the class above the size fitted the
- * size, not the alignment. One block more than fit on a page, for each of the equal pairs. */
+/* mimalloc 2.0.9 returned 128-byte aligned blocks here: the class above the size fitted
+ * the size, not the alignment. One block more than fit on a page, for each of the equal
+ * pairs. */
 static void a_size_equal_to_its_alignment_is_aligned_every_time(void **state)
 {
     (void)state;

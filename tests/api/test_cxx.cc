@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The twenty operators new and delete: where they come from, what they return, and how they
- * fail: the new-handler is called until it gives up, then std::bad_alloc. */
+/* The twenty operators new and delete: where they come from, what they return, and how
+ * they fail: the new-handler is called until it gives up, then std::bad_alloc. */
 #include "../support.h"
 
 #include <dlfcn.h>
@@ -51,12 +51,26 @@ const pair pairs[] = {
 };
 
 const char *const symbols[] = {
-    "_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_t",
-    "_ZnamSt11align_val_t", "_ZnwmSt11align_val_tRKSt9nothrow_t",
-    "_ZnamSt11align_val_tRKSt9nothrow_t", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm",
-    "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t",
-    "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
-    "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    "_Znwm",
+    "_Znam",
+    "_ZnwmRKSt9nothrow_t",
+    "_ZnamRKSt9nothrow_t",
+    "_ZnwmSt11align_val_t",
+    "_ZnamSt11align_val_t",
+    "_ZnwmSt11align_val_tRKSt9nothrow_t",
+    "_ZnamSt11align_val_tRKSt9nothrow_t",
+    "_ZdlPv",
+    "_ZdaPv",
+    "_ZdlPvm",
+    "_ZdaPvm",
+    "_ZdlPvRKSt9nothrow_t",
+    "_ZdaPvRKSt9nothrow_t",
+    "_ZdlPvSt11align_val_t",
+    "_ZdaPvSt11align_val_t",
+    "_ZdlPvmSt11align_val_t",
+    "_ZdaPvmSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdaPvSt11align_val_tRKSt9nothrow_t",
 };
 
 void all_twenty_come_from_where_malloc_is(void **)
@@ -76,7 +90,8 @@ void all_twenty_come_from_where_malloc_is(void **)
 void every_new_gives_aligned_blocks_that_its_deletes_take(void **)
 {
     for (const pair &p : pairs) {
-        for (size_t size = 0; size <= 8 * MIB; size = size < 600 ? size + 1 : size * 2 - 7) {
+        for (size_t size = 0; size <= 8 * MIB;
+             size = size < 600 ? size + 1 : size * 2 - 7) {
             void *blocks[4];
             for (size_t i = 0; i < COUNT(blocks); i++) {
                 blocks[i] = p.get(size);
@@ -184,8 +199,9 @@ void throw_an_int()
     throw 42;
 }
 
-/* Through the frames of the allocator: they must have unwind tables. The nothrow forms turn
- * bad_alloc into NULL; any other exception from a handler ends in terminate(), as it may. */
+/* Through the frames of the allocator: they must have unwind tables. The nothrow forms
+ * turn bad_alloc into NULL; any other exception from a handler ends in terminate(), as it
+ * may. */
 void what_a_handler_throws_arrives(void **)
 {
     for (const pair &p : pairs) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A C program, without libstdc++, loads a C++ module with RTLD_LOCAL. The allocator's weak
- * references to libstdc++ are NULL since start, and no global scope has it now: whoever
- * calls operator new must still get std::bad_alloc, as an exception it can catch. */
+/* A C program, without libstdc++, loads a C++ module with RTLD_LOCAL. The allocator's
+ * weak references to libstdc++ are NULL since start, and no global scope has it now:
+ * whoever calls operator new must still get std::bad_alloc, as an exception it can catch.
+ */
 #include "../support.h"
 
 #include <dlfcn.h>

@@ -3,7 +3,8 @@
  * Failures are in test_limits.c, sizes in test_sizes.c, alignments in test_align.c. */
 #include "../support.h"
 
-/* Every allocating function behind one signature; each returns a block for `size` bytes. */
+/* Every allocating function behind one signature; each returns a block for `size` bytes.
+ */
 static void *by_malloc(size_t size)
 {
     return malloc(size);
@@ -148,7 +149,8 @@ static void every_usable_byte_is_writable_and_ours_alone(void **state)
             }
             for (size_t i = 0; i < LIVE; i++) {
                 if (!intact(blocks[i], usable[i], size + i))
-                    fail_msg("%s, n = %zu: block %zu changed", allocators[f].name, size, i);
+                    fail_msg("%s, n = %zu: block %zu changed", allocators[f].name, size,
+                             i);
                 free(blocks[i]);
             }
         }
@@ -257,8 +259,8 @@ static void memalign_rounds_the_alignment_up_to_a_power_of_two(void **state)
     (void)state;
     static const struct {
         size_t asked, given;
-    } rows[] = {{0, 16},    {1, 16},    {3, 16},      {17, 32},     {24, 32},
-                {48, 64},   {65, 128},  {100, 128},   {1000, 1024}, {3000, 4096},
+    } rows[] = {{0, 16},      {1, 16},        {3, 16},       {17, 32},     {24, 32},
+                {48, 64},     {65, 128},      {100, 128},    {1000, 1024}, {3000, 4096},
                 {5000, 8192}, {12288, 16384}, {40000, 65536}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         void *blocks[8];
@@ -304,7 +306,8 @@ static void valloc_and_pvalloc_give_pages(void **state)
 static void every_freeing_function_frees(void **state)
 {
     (void)state;
-    NEED(HAVE(cfree) && HAVE(free_sized) && HAVE(free_aligned_sized), "sized frees, cfree");
+    NEED(HAVE(cfree) && HAVE(free_sized) && HAVE(free_aligned_sized),
+         "sized frees, cfree");
     enum { SIZE = 40000, ROUNDS = 10000 };
     for (int f = 0; f < 3; f++) {
         size_t before = resident_bytes();
@@ -323,8 +326,8 @@ static void every_freeing_function_frees(void **state)
     }
 }
 
-/* Sized frees: the size asked for is right, so is the whole usable size, and after realloc
- * the size asked of realloc. The size selects nothing, so blocks stay apart. */
+/* Sized frees: the size asked for is right, so is the whole usable size, and after
+ * realloc the size asked of realloc. The size selects nothing, so blocks stay apart. */
 static void free_sized_takes_the_asked_and_the_usable_size(void **state)
 {
     (void)state;
@@ -375,8 +378,8 @@ static void a_wrong_size_told_to_a_sized_free_corrupts_nothing(void **state)
     ASSERT_CHILD(sizes_told_to_sized_frees_are_not_believed, NULL);
 }
 
-/* strdup, getline, asprintf … allocate inside libc what the program frees, and the other way
- * round: one allocator must serve both. */
+/* strdup, getline, asprintf … allocate inside libc what the program frees, and the other
+ * way round: one allocator must serve both. */
 static void blocks_from_inside_libc_are_ours(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of glibc's malloc interface that asks and tells: mallopt, mallinfo, mallinfo2,
- * malloc_info, malloc_stats, malloc_trim. Programs use them, so they must not be glibc's own
- * (which would start a second heap) and must tell the truth about ours. */
+ * malloc_info, malloc_stats, malloc_trim. Programs use them, so they must not be glibc's
+ * own (which would start a second heap) and must tell the truth about ours. */
 #include "../support.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* mallinfo, on purpose */
@@ -12,9 +12,11 @@ static void mallopt_accepts_every_known_parameter(void **state)
     static const struct {
         int parameter, value;
     } rows[] = {
-        {M_MXFAST, 64},          {M_TRIM_THRESHOLD, 128 * 1024}, {M_TOP_PAD, 64 * 1024},
-        {M_MMAP_THRESHOLD, 256 * 1024}, {M_MMAP_MAX, 65536},     {M_CHECK_ACTION, 3},
-        {M_PERTURB, 0},          {M_ARENA_TEST, 2},              {M_ARENA_MAX, 2},
+        {M_MXFAST, 64},         {M_TRIM_THRESHOLD, 128 * 1024},
+        {M_TOP_PAD, 64 * 1024}, {M_MMAP_THRESHOLD, 256 * 1024},
+        {M_MMAP_MAX, 65536},    {M_CHECK_ACTION, 3},
+        {M_PERTURB, 0},         {M_ARENA_TEST, 2},
+        {M_ARENA_MAX, 2},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         assert_int_equal(mallopt(rows[i].parameter, rows[i].value), 1);
@@ -81,8 +83,8 @@ static void mallinfo_agrees_with_mallinfo2(void **state)
     free(hide(p));
 }
 
-/* Whether the text is one XML element with properly nested children. Enough of XML for what
- * malloc_info writes: tags, attributes in double quotes, text without entities. */
+/* Whether the text is one XML element with properly nested children. Enough of XML for
+ * what malloc_info writes: tags, attributes in double quotes, text without entities. */
 static bool is_well_formed(const char *text)
 {
     enum { DEPTH = 32, NAME = 32 };
@@ -123,7 +125,8 @@ static void malloc_info_writes_well_formed_xml(void **state)
     assert_non_null(memory);
     assert_int_equal(malloc_info(0, memory), 0);
     fclose(memory);
-    assert_int_equal(strncmp(text, "<malloc version=\"", strlen("<malloc version=\"")), 0);
+    assert_int_equal(strncmp(text, "<malloc version=\"", strlen("<malloc version=\"")),
+                     0);
     if (!is_well_formed(text))
         fail_msg("not well-formed: %s", text);
     free(text);
@@ -201,7 +204,8 @@ static void malloc_trim_tells_whether_it_returned_anything(void **state)
         assert_non_null(blocks[i]);
         memset(blocks[i], 1, 5000);
     }
-    /* An allocator may have given some back while we free: the last blocks are its latest. */
+    /* An allocator may have given some back while we free: the last blocks are its
+     * latest. */
     for (size_t i = 0; i < COUNT(blocks); i++)
         free(blocks[i]);
     int first = malloc_trim(0), second = malloc_trim(0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the malloc family does when it cannot, and what it leaves alone: errno above all. */
+/* What the malloc family does when it cannot, and what it leaves alone: errno above all.
+ */
 #include "../support.h"
 
 #define HALF ((size_t)PTRDIFF_MAX + 1)
@@ -7,9 +8,11 @@
 /* More than any object may have: the difference of two pointers into it would overflow.
  * PTRDIFF_MAX itself is allowed, and beyond any machine's memory. */
 static const size_t impossible[] = {
-    PTRDIFF_MAX - 4096, PTRDIFF_MAX,      HALF,           HALF + 1, SIZE_MAX - 65536,
-    SIZE_MAX - 4097,    SIZE_MAX - 4096,  SIZE_MAX - 4095, SIZE_MAX - 63,
-    SIZE_MAX - 16,      SIZE_MAX - 15,    SIZE_MAX - 8,   SIZE_MAX - 1, SIZE_MAX,
+    PTRDIFF_MAX - 4096, PTRDIFF_MAX,      HALF,
+    HALF + 1,           SIZE_MAX - 65536, SIZE_MAX - 4097,
+    SIZE_MAX - 4096,    SIZE_MAX - 4095,  SIZE_MAX - 63,
+    SIZE_MAX - 16,      SIZE_MAX - 15,    SIZE_MAX - 8,
+    SIZE_MAX - 1,       SIZE_MAX,
 };
 
 static void assert_out_of_memory(const char *call, size_t size, void *result)
@@ -18,10 +21,10 @@ static void assert_out_of_memory(const char *call, size_t size, void *result)
         fail_msg("%s, n = %zu: %p, errno %d", call, size, result, errno);
 }
 
-#define ASSERT_ENOMEM(size, call)                         \
-    do {                                                  \
-        errno = 0;                                        \
-        assert_out_of_memory(#call, size, hide(call));    \
+#define ASSERT_ENOMEM(size, call)                      \
+    do {                                               \
+        errno = 0;                                     \
+        assert_out_of_memory(#call, size, hide(call)); \
     } while (0)
 
 static void an_impossible_size_is_null_and_enomem_everywhere(void **state)
@@ -48,10 +51,14 @@ static void a_product_that_overflows_is_null_and_enomem(void **state)
 {
     (void)state;
     static const size_t factors[][2] = {
-        {SIZE_MAX, 2},       {2, SIZE_MAX},
-        {SIZE_MAX, SIZE_MAX}, {HALF, 2},
-        {(size_t)1 << 32, (size_t)1 << 32}, {SIZE_MAX / 3 + 1, 3},
-        {SIZE_MAX / 16 + 2, 16}, {65536, SIZE_MAX / 65536 + 1},
+        {SIZE_MAX, 2},
+        {2, SIZE_MAX},
+        {SIZE_MAX, SIZE_MAX},
+        {HALF, 2},
+        {(size_t)1 << 32, (size_t)1 << 32},
+        {SIZE_MAX / 3 + 1, 3},
+        {SIZE_MAX / 16 + 2, 16},
+        {65536, SIZE_MAX / 65536 + 1},
     };
     for (size_t i = 0; i < COUNT(factors); i++) {
         size_t a = hide_size(factors[i][0]), b = hide_size(factors[i][1]);
@@ -69,7 +76,8 @@ static void a_failed_realloc_leaves_the_block_alone(void **state)
         fill(p, size, size);
         for (size_t i = 0; i < COUNT(impossible); i++) {
             ASSERT_ENOMEM(size, realloc(hide(p), hide_size(impossible[i])));
-            ASSERT_ENOMEM(size, reallocarray(hide(p), 2, hide_size(impossible[i] / 2 + 1)));
+            ASSERT_ENOMEM(size,
+                          reallocarray(hide(p), 2, hide_size(impossible[i] / 2 + 1)));
         }
         ASSERT_ENOMEM(size, reallocarray(hide(p), hide_size(HALF), 2));
         assert_true(malloc_usable_size(p) >= size);
@@ -134,17 +142,18 @@ static void an_impossible_alignment_is_refused(void **state)
     }
 }
 
-/* One size of each kind of block: cached, not cached, runs of pages, mappings of their own;
- * twice, since the first use of a kind takes other paths than the second. */
+/* One size of each kind of block: cached, not cached, runs of pages, mappings of their
+ * own; twice, since the first use of a kind takes other paths than the second. */
 static void use_every_function_and_keep_errno(void)
 {
     for (size_t size = 0; size <= 16 * MIB; size = size < 64 ? size + 16 : size * 2 + 1) {
         for (int again = 0; again < 2; again++) {
             errno = EDOM;
             void *blocks[] = {
-                malloc(size),           calloc(1, size),     memalign(64, size),
-                aligned_alloc(8, size), valloc(size),        pvalloc(size),
-                realloc(NULL, size),    memalign(2 * MIB, size),
+                malloc(size),        calloc(1, size),
+                memalign(64, size),  aligned_alloc(8, size),
+                valloc(size),        pvalloc(size),
+                realloc(NULL, size), memalign(2 * MIB, size),
             };
             void *aligned = NULL;
             REQUIRE(posix_memalign(&aligned, 65536, size) == 0);
@@ -195,8 +204,8 @@ static void free_keeps_errno_when_it_returns_memory(void **state)
     static void *blocks[20000];
     static const size_t sizes[] = {16, 500, 3000, 20000, 70000, 600000, 3000000};
     for (size_t s = 0; s < COUNT(sizes); s++) {
-        size_t count = 60000000 / sizes[s] < COUNT(blocks) ? 60000000 / sizes[s]
-                                                           : COUNT(blocks);
+        size_t count =
+            60000000 / sizes[s] < COUNT(blocks) ? 60000000 / sizes[s] : COUNT(blocks);
         for (size_t i = 0; i < count; i++) {
             blocks[i] = malloc(sizes[s]);
             assert_non_null(blocks[i]);
@@ -208,7 +217,8 @@ static void free_keeps_errno_when_it_returns_memory(void **state)
     }
 }
 
-/* ---- Running out, for real ------------------------------------------------------------ */
+/* ---- Running out, for real ------------------------------------------------------------
+ */
 
 /* What the process may have beyond what it has, while the tests below run. */
 #define ALLOWANCE (64 * MIB)
@@ -245,8 +255,8 @@ static void give_back(size_t size, size_t count, void *last)
     REQUIRE(count == 0);
 }
 
-/* Half of the allowance must serve, even with the overhead of the smallest blocks, and what
- * was freed must serve again: nine tenths of it, since caches may hold some. */
+/* Half of the allowance must serve, even with the overhead of the smallest blocks, and
+ * what was freed must serve again: nine tenths of it, since caches may hold some. */
 static void run_out_of(size_t size)
 {
     size_t first = 0;

@@ -26,7 +26,8 @@ static void every_size_to_1_mib_is_served(void **state)
             continue;
         unsigned char *p = malloc(hide_size(size));
         if (p == NULL || !is_aligned(p, 16) || malloc_usable_size(p) < size)
-            fail_msg("malloc(%zu): %p, usable %zu", size, (void *)p, malloc_usable_size(p));
+            fail_msg("malloc(%zu): %p, usable %zu", size, (void *)p,
+                     malloc_usable_size(p));
         if (size == 0) {
             free(p);
             continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hakmem.h: version, profile, options, statistics, trim, flush. That the statistics as JSON
- * are JSON is for tests/preload/statistics.t, which has a parser. */
+/* hakmem.h: version, profile, options, statistics, trim, flush. That the statistics as
+ * JSON are JSON is for tests/preload/statistics.t, which has a parser. */
 #include "../support.h"
 
 static void version_is_that_of_the_header(void **state)
@@ -34,8 +34,12 @@ static void option_get_returns_text_and_its_length(void **state)
 static void option_get_of_an_unknown_name_is_enoent(void **state)
 {
     (void)state;
-    static const char *const unknown[] = {"", "nosuch", "SUPERSLAB_SIZE", "superslab_siz",
-                                          "superslab_size ", "superslab_sizes"};
+    static const char *const unknown[] = {"",
+                                          "nosuch",
+                                          "SUPERSLAB_SIZE",
+                                          "superslab_siz",
+                                          "superslab_size ",
+                                          "superslab_sizes"};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         char text[8] = "kept";
         errno = 0;
@@ -84,13 +88,19 @@ static void option_set_refuses_with_the_reason(void **state)
         const char *name, *value;
         int error;
     } rows[] = {
-        {"nosuch", "1", ENOENT},           {"", "1", ENOENT},
-        {"tls_cache_bytes", "", EINVAL},   {"tls_cache_bytes", "many", EINVAL},
-        {"tls_cache_bytes", "-1", EINVAL}, {"tls_cache_bytes", "2G", EINVAL},
+        {"nosuch", "1", ENOENT},
+        {"", "1", ENOENT},
+        {"tls_cache_bytes", "", EINVAL},
+        {"tls_cache_bytes", "many", EINVAL},
+        {"tls_cache_bytes", "-1", EINVAL},
+        {"tls_cache_bytes", "2G", EINVAL},
         {"tls_cache_bytes", "99999999999999999999999", EINVAL},
-        {"trim_interval", "2h", EINVAL},   {"trim_interval", "soon", EINVAL},
-        {"empty_reserve", "1.5", EINVAL},  {"page_purge", "perhaps", EINVAL},
-        {"superslab_size", "2M", EPERM},   {"shards", "2", EPERM},
+        {"trim_interval", "2h", EINVAL},
+        {"trim_interval", "soon", EINVAL},
+        {"empty_reserve", "1.5", EINVAL},
+        {"page_purge", "perhaps", EINVAL},
+        {"superslab_size", "2M", EPERM},
+        {"shards", "2", EPERM},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         char before[256] = "", after[256] = "";
@@ -104,7 +114,8 @@ static void option_set_refuses_with_the_reason(void **state)
     }
 }
 
-/* ---- Statistics ------------------------------------------------------------------------ */
+/* ---- Statistics
+ * ------------------------------------------------------------------------ */
 
 static void stats_refuses_a_version_or_size_it_cannot_serve(void **state)
 {
@@ -113,7 +124,9 @@ static void stats_refuses_a_version_or_size_it_cannot_serve(void **state)
     const uint32_t whole = sizeof(stats);
     const struct {
         uint32_t version, size;
-    } rows[] = {{0, whole}, {HAKMEM_STATS_VERSION + 1, whole}, {HAKMEM_STATS_VERSION, 0},
+    } rows[] = {{0, whole},
+                {HAKMEM_STATS_VERSION + 1, whole},
+                {HAKMEM_STATS_VERSION, 0},
                 {HAKMEM_STATS_VERSION, 7}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         memset(&stats, 0x77, sizeof(stats));
@@ -137,7 +150,8 @@ static void stats_writes_no_more_than_the_caller_has(void **state)
     assert_int_equal(hakmem_stats(&stats), 0);
     assert_true(stats.small_bytes != UINT64_C(0x7777777777777777));
     assert_true(all_bytes(&stats.medium_bytes,
-                          sizeof(stats) - offsetof(struct hakmem_stats, medium_bytes), 0x77));
+                          sizeof(stats) - offsetof(struct hakmem_stats, medium_bytes),
+                          0x77));
 }
 
 /* And one compiled with a newer header a larger one. */
@@ -238,12 +252,16 @@ static void cumulative_counters_never_fall(void **state)
     static const size_t counters[] = {
         offsetof(struct hakmem_stats, superslabs_mapped),
         offsetof(struct hakmem_stats, superslabs_released),
-        offsetof(struct hakmem_stats, refills),       offsetof(struct hakmem_stats, flushes),
+        offsetof(struct hakmem_stats, refills),
+        offsetof(struct hakmem_stats, flushes),
         offsetof(struct hakmem_stats, refilled_blocks),
         offsetof(struct hakmem_stats, flushed_blocks),
-        offsetof(struct hakmem_stats, bigcache_hits), offsetof(struct hakmem_stats, trims),
-        offsetof(struct hakmem_stats, mmap_calls),    offsetof(struct hakmem_stats, munmap_calls),
-        offsetof(struct hakmem_stats, madvise_calls), offsetof(struct hakmem_stats, mapped_peak),
+        offsetof(struct hakmem_stats, bigcache_hits),
+        offsetof(struct hakmem_stats, trims),
+        offsetof(struct hakmem_stats, mmap_calls),
+        offsetof(struct hakmem_stats, munmap_calls),
+        offsetof(struct hakmem_stats, madvise_calls),
+        offsetof(struct hakmem_stats, mapped_peak),
     };
     struct hakmem_stats last = stats_now();
     for (size_t size = 16; size <= 16 * MIB; size *= 4) {
@@ -309,7 +327,8 @@ static void trim_lowers_what_is_retained_and_says_by_how_much(void **state)
     assert_true(resident_bytes() + 8 * MIB <= resident);
 }
 
-/* ---- Printing -------------------------------------------------------------------------- */
+/* ---- Printing
+ * -------------------------------------------------------------------------- */
 
 static size_t printed(enum hakmem_stats_format format, char *text, size_t size)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program may not do, one case a row: each runs in a child of its own, which must die
- * of SIGABRT after exactly one line on standard error:
+/* What a program may not do, one case a row: each runs in a child of its own, which must
+ * die of SIGABRT after exactly one line on standard error:
  *
  *     hakmem: CALL(0xPOINTER): WHAT (profile NAME)
  *
@@ -20,9 +20,10 @@ static void *tell(const void *ptr)
     return hide(ptr);
 }
 
-/* ---- The calls -------------------------------------------------------------------------- */
+/* ---- The calls
+ * -------------------------------------------------------------------------- */
 
-void _ZdlPv(void *ptr);              /* operator delete(void *) */
+void _ZdlPv(void *ptr);               /* operator delete(void *) */
 void _ZdaPvm(void *ptr, size_t size); /* operator delete[](void *, size_t) */
 
 #ifdef HM_TEST_ANY_MALLOC
@@ -79,14 +80,19 @@ static const struct call {
     const char *name; /* in the message */
     void (*make)(void *ptr);
 } calls[] = {
-    {"free", call_free},           {"realloc", call_realloc},
-    {"realloc", call_realloc_to_zero}, {"malloc_usable_size", call_usable_size},
-    {"free", call_cfree},          {"free", call_free_sized},
-    {"free", call_free_aligned_sized}, {"free", call_delete},
+    {"free", call_free},
+    {"realloc", call_realloc},
+    {"realloc", call_realloc_to_zero},
+    {"malloc_usable_size", call_usable_size},
+    {"free", call_cfree},
+    {"free", call_free_sized},
+    {"free", call_free_aligned_sized},
+    {"free", call_delete},
     {"free", call_sized_delete},
 };
 
-/* ---- Pointers that were never ours --------------------------------------------------------- */
+/* ---- Pointers that were never ours
+ * --------------------------------------------------------- */
 
 static char zeroed_data[256] __attribute__((aligned(64)));
 static char set_data[256] __attribute__((aligned(64))) = "x";
@@ -127,7 +133,7 @@ static void *in_libc(void)
 
 static void *in_a_string(void)
 {
-    return (void *)(uintptr_t)"a string literal of some length";
+    return (void *)(uintptr_t) "a string literal of some length";
 }
 
 static void *in_the_break(void)
@@ -138,7 +144,8 @@ static void *in_the_break(void)
 
 static void *in_a_mapping(void)
 {
-    char *p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p =
+        mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(p != MAP_FAILED);
     return (char *)(((uintptr_t)p + 2 * MIB) & ~(uintptr_t)(2 * MIB - 1));
 }
@@ -197,14 +204,29 @@ static void *wild(void)
 }
 
 static void *(*const foreign[])(void) = {
-    on_the_stack,  in_zeroed_data,          in_set_data,      in_thread_data,
-    in_code,       in_libc,                 in_a_string,      in_the_break,
-    in_a_mapping,  in_no_mapping,           misaligned_on_the_stack, in_the_arguments,
-    in_the_first_page, one,                 minus_one,        not_canonical,
-    in_the_kernel, last_of_user_space,      wild,
+    on_the_stack,
+    in_zeroed_data,
+    in_set_data,
+    in_thread_data,
+    in_code,
+    in_libc,
+    in_a_string,
+    in_the_break,
+    in_a_mapping,
+    in_no_mapping,
+    misaligned_on_the_stack,
+    in_the_arguments,
+    in_the_first_page,
+    one,
+    minus_one,
+    not_canonical,
+    in_the_kernel,
+    last_of_user_space,
+    wild,
 };
 
-/* ---- Running a case ------------------------------------------------------------------------ */
+/* ---- Running a case
+ * ------------------------------------------------------------------------ */
 
 struct instance {
     void (*body)(const struct instance *it);
@@ -220,17 +242,32 @@ static void run_instance(void *arg)
     it->body(it);
 }
 
+/* A big block that is freed may be unmapped at once, where a profile lets BigCache keep
+ * little; nobody knows then that the address was ever ours. Default keeps these. */
+static bool may_be_unmapped(const struct instance *it)
+{
+    return it->size > 128 * KIB && HAVE(hakmem_profile) &&
+           strcmp(hakmem_profile(), "default") != 0;
+}
+
+static bool said(const struct instance *it, const char *what, const char *line,
+                 char *text, size_t size)
+{
+    snprintf(text, size, "hakmem: %s(0x%lx): %s (profile %s)\n", it->call->name,
+             (unsigned long)*told, what, HAVE(hakmem_profile) ? hakmem_profile() : "?");
+    return strcmp(line, text) == 0;
+}
+
 /* Runs the case; a failure is printed and counted, so that one run shows them all. */
 static int misses(const struct instance *it, const char *what)
 {
     *told = NULL;
     struct outcome out = in_child(run_instance, (void *)(uintptr_t)it);
-    char expected[256];
-    const char *profile = HAVE(hakmem_profile) ? hakmem_profile() : "?";
-    snprintf(expected, sizeof(expected), "hakmem: %s(0x%lx): %s (profile %s)\n",
-             it->call->name, (unsigned long)*told, what, profile);
-    bool aborted = WIFSIGNALED(out.status) && WTERMSIG(out.status) == SIGABRT;
-    if (aborted && strcmp(out.err, expected) == 0)
+    char other[256], expected[256];
+    bool right = said(it, what, out.err, expected, sizeof(expected)) ||
+                 (may_be_unmapped(it) && strcmp(what, TWICE) == 0 &&
+                  said(it, FOREIGN, out.err, other, sizeof(other)));
+    if (right && WIFSIGNALED(out.status) && WTERMSIG(out.status) == SIGABRT)
         return 0;
     printf("# size %zu, offset %zu: status %#x\n# expected: %s# got: %s%s", it->size,
            it->offset, (unsigned)out.status, expected, out.err,
@@ -270,12 +307,13 @@ static void the_very_first_call_stops_at_a_foreign_pointer(void **state)
     assert_int_equal(misses(&it, FOREIGN), 0);
 }
 
-/* ---- Twice --------------------------------------------------------------------------------- */
+/* ---- Twice
+ * --------------------------------------------------------------------------------- */
 
 /* Small, at both ends; cut from runs of pages; runs of units; mappings of their own. */
-static const size_t sizes[] = {0,     1,      16,     24,      64,      200,     1024,
-                               3000,  10000,  32768,  60000,   200000,  500000,  1500000,
-                               5000000, 40000000};
+static const size_t sizes[] = {0,      1,       16,      24,      64,    200,
+                               1024,   3000,    10000,   32768,   60000, 200000,
+                               500000, 1500000, 5000000, 20000000};
 
 static void free_twice_at_once(const struct instance *it)
 {
@@ -297,7 +335,8 @@ static void free_twice_much_later(const struct instance *it)
 {
     enum { OTHERS = 3000 };
     static void *others[OTHERS];
-    size_t count = 40000000 / (it->size + 1) < OTHERS ? 40000000 / (it->size + 1) : OTHERS;
+    size_t count =
+        20000000 / (it->size + 1) < OTHERS ? 20000000 / (it->size + 1) : OTHERS;
     for (size_t i = 0; i < count; i++)
         others[i] = malloc(it->size);
     void *p = malloc(it->size), *alias = tell(p);
@@ -344,7 +383,8 @@ static void free_after_realloc_moved_it(const struct instance *it)
     void *q = realloc(p, it->size * 16 + 100000);
     REQUIRE(q != NULL && neighbour != NULL);
     if (hide(q) == alias)
-        free(q); /* it grew in place: then this is the first free, and the next the second */
+        free(q); /* it grew in place: then this is the first free, and the next the second
+                  */
     it->call->make(alias);
 }
 
@@ -409,7 +449,8 @@ static void a_free_of_what_realloc_moved_is_seen(void **state)
     assert_int_equal(misses_to(500000, free_after_realloc_moved_it, 0), 0);
 }
 
-/* ---- Inside a block -------------------------------------------------------------------------- */
+/* ---- Inside a block
+ * -------------------------------------------------------------------------- */
 
 static void pass_an_interior_pointer(const struct instance *it)
 {
@@ -426,13 +467,15 @@ static void pass_an_interior_pointer_of_an_aligned_block(const struct instance *
     it->call->make(tell(p + it->offset));
 }
 
-/* Every offset of a kind: misaligned, aligned, in the middle, at a page, the last byte. */
+/* Every offset of a kind: misaligned, aligned, in the middle, at a page, the last byte.
+ */
 static int misses_at_every_offset(void (*body)(const struct instance *), size_t call)
 {
     int missed = 0;
     for (size_t i = 0; i < COUNT(sizes); i++) {
         size_t size = sizes[i];
-        const size_t offsets[] = {1, 8, 16, 64, size / 2 & ~(size_t)15, 4096, 65536, size - 1};
+        const size_t offsets[] = {1,    8,     16,      64, size / 2 & ~(size_t)15,
+                                  4096, 65536, size - 1};
         for (size_t k = 0; k < COUNT(offsets); k++) {
             if (offsets[k] == 0 || offsets[k] >= size)
                 continue;
@@ -459,7 +502,8 @@ static void a_pointer_into_an_aligned_block_is_stopped(void **state)
     assert_int_equal(missed, 0);
 }
 
-/* ---- No misuse --------------------------------------------------------------------------------- */
+/* ---- No misuse
+ * --------------------------------------------------------------------------------- */
 
 /* A freed block may hold anything, and a program may have copied it before it freed, or a
  * structure that holds it: the same bytes in a live block are no double free. */
@@ -525,7 +569,8 @@ int main(void)
         cmocka_unit_test(a_live_block_with_a_freed_block_s_bytes_can_be_freed),
         cmocka_unit_test(an_address_that_comes_back_can_be_freed_each_time),
     };
-    told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
     REQUIRE(told != MAP_FAILED);
     return RUN_TESTS(tests);
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 package Preload;
 
-# What the tests of real programs share: where things are, and how to run a program with the
-# library preloaded. HAKMEM_SO names another library than the built one, so that a test can
-# itself be tested on another allocator.
+# What the tests of real programs share: where things are, and how to run a program with
+# the library preloaded. HAKMEM_SO names another library than the built one, so that a
+# test can itself be tested on another allocator.
 
 use strict;
 use warnings;
@@ -15,11 +15,13 @@ use Test::More;
 our @EXPORT = qw($top $build $library $is_ours $scratch @profiles
     run succeeds same_output needs built slurp spew);
 
-our $top     = $ENV{HM_SRCDIR}   || "$FindBin::Bin/../..";
-our $build   = $ENV{HM_BUILDDIR} || $ENV{abs_top_builddir} || '.';
-our $library = delete $ENV{HAKMEM_SO} || $ENV{HM_LIBRARY} || "$build/.libs/libhakmem.so.0";
+our $top   = $ENV{HM_SRCDIR}   || "$FindBin::Bin/../..";
+our $build = $ENV{HM_BUILDDIR} || $ENV{abs_top_builddir} || '.';
+our $library =
+    delete $ENV{HAKMEM_SO} || $ENV{HM_LIBRARY} || "$build/.libs/libhakmem.so.0";
 
-# Another allocator has neither profiles nor statistics; those assertions are left out then.
+# Another allocator has neither profiles nor statistics; those assertions are left out
+# then.
 our $is_ours  = $library =~ /libhakmem/;
 our @profiles = qw(default low-memory throughput high-contention);
 our $scratch  = File::Temp->newdir('hakmem-test-XXXXXX', TMPDIR => 1);
@@ -68,15 +70,16 @@ sub spew {
 sub child {
     my ($how, @command) = @_;
     open STDIN,  '<', $how->{stdin} || '/dev/null' or die "stdin: $!\n";
-    open STDOUT, '>', "$scratch/out" or die "stdout: $!\n";
-    open STDERR, '>', "$scratch/err" or die "stderr: $!\n";
+    open STDOUT, '>', "$scratch/out"               or die "stdout: $!\n";
+    open STDERR, '>', "$scratch/err"               or die "stderr: $!\n";
     chdir $how->{dir} or die "$how->{dir}: $!\n" if $how->{dir};
     %ENV = () if $how->{clean};
     $ENV{HAKMEM_CONF} = '/dev/null' unless $how->{clean};
     delete @ENV{qw(HAKMEM_PROFILE HAKMEM_OPTIONS LD_PRELOAD)};
     $ENV{HAKMEM_PROFILE} = $how->{profile} if $how->{profile};
     $ENV{HAKMEM_OPTIONS} = $how->{options} if $how->{options};
-    # Last, so that it concerns the program alone. An absolute path: no PATH is needed then.
+
+  # Last, so that it concerns the program alone. An absolute path: no PATH is needed then.
     $ENV{LD_PRELOAD} = join ' ', @{ $how->{preload} || [$library] } unless $how->{plain};
     alarm HANG_SECONDS;
     { no warnings; exec { $command[0] } @command }
@@ -84,11 +87,11 @@ sub child {
     POSIX::_exit(127);
 }
 
-# Runs a command and returns { status, out, err }. First an optional hash: profile, options,
-# preload (list; default: the library), plain => 1 (no preload), dir, stdin,
+# Runs a command and returns { status, out, err }. First an optional hash: profile,
+# options, preload (list; default: the library), plain => 1 (no preload), dir, stdin,
 # clean => 1 (an empty environment but for the preload).
 sub run {
-    my $how = ref $_[0] ? shift : {};
+    my $how     = ref $_[0] ? shift : {};
     my @command = @_;
     if ($command[0] !~ m{/}) {
         my ($dir) = grep { -x "$_/$command[0]" } split /:/, $ENV{PATH};
@@ -117,7 +120,7 @@ sub explain_failure {
 sub succeeds {
     my ($name, $how, @command) = @_;
     my $result = run($how, @command);
-    my $quiet = $result->{err} !~ /^hakmem:/m;
+    my $quiet  = $result->{err} !~ /^hakmem:/m;
     ok($result->{status} == 0 && $quiet, $name) or explain_failure($result);
     return $result;
 }

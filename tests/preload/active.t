@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# A preloaded libhakmem really is the program's malloc. Without this, every other test of real
-# programs would pass on libc's: an allocator that does not interpose fails silently.
+# A preloaded libhakmem really is the program's malloc. Without this, every other test of
+# real programs would pass on libc's: an allocator that does not interpose fails silently.
 use strict;
 use warnings;
 use FindBin;
@@ -12,8 +12,8 @@ needs('python3', 'cat');
 
 my ($name) = $library =~ m{([^/]+)$};
 like(run('cat', '/proc/self/maps')->{out}, qr/\Q$name\E|libhakmem/, 'it is mapped');
-unlike(run({ plain => 1 }, 'cat', '/proc/self/maps')->{out}, qr/libhakmem/,
-    'and is not without the preload');
+unlike(run({ plain => 1 }, 'cat', '/proc/self/maps')->{out},
+    qr/libhakmem/, 'and is not without the preload');
 
 # Which object do the names resolve to, seen from inside the process?
 my $where = <<'PYTHON';
@@ -22,8 +22,8 @@ class Info(ctypes.Structure):
     _fields_ = [("fname", ctypes.c_char_p), ("fbase", ctypes.c_void_p),
                 ("sname", ctypes.c_char_p), ("saddr", ctypes.c_void_p)]
 process = ctypes.CDLL(None)
-for name in ("malloc free calloc realloc memalign aligned_alloc posix_memalign valloc pvalloc "
-             "malloc_usable_size malloc_trim malloc_stats malloc_info mallinfo mallinfo2 "
+for name in ("malloc free calloc realloc memalign aligned_alloc posix_memalign valloc "
+             "pvalloc malloc_usable_size malloc_trim malloc_stats malloc_info mallinfo mallinfo2 "
              "mallopt").split():
     info = Info()
     assert process.dladdr(getattr(process, name), ctypes.byref(info))
@@ -41,10 +41,12 @@ SKIP: {
     for my $profile (@profiles) {
         my $ask = 'import ctypes; f = ctypes.CDLL(None).hakmem_profile; '
             . 'f.restype = ctypes.c_char_p; print(f().decode())';
-        is(run({ profile => $profile }, 'python3', '-c', $ask)->{out}, "$profile\n",
-            "$profile: is in force");
+        is(run({ profile => $profile }, 'python3', '-c', $ask)->{out},
+            "$profile\n", "$profile: is in force");
+
         # Not cat: coreutils close standard error before the library's destructor runs.
-        my $told = run({ profile => $profile, options => 'stats_at_exit=yes' }, $^X, '-e', '1');
+        my $told =
+            run({ profile => $profile, options => 'stats_at_exit=yes' }, $^X, '-e', '1');
         is($told->{status}, 0, "$profile: perl succeeds");
         like($told->{err}, qr/superslab/i, "$profile: statistics at exit");
     }

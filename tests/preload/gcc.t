@@ -20,7 +20,7 @@ static int f$_(struct s$_ *s, int n)
 }
 int g$_(int n) { struct s$_ s = {{n}, "g$_"}; return f$_(&s, n); }
 C
-my $c = spew("$scratch/big.c", "#include <stdio.h>\n#include <string.h>\n$functions");
+my $c   = spew("$scratch/big.c",  "#include <stdio.h>\n#include <string.h>\n$functions");
 my $cxx = spew("$scratch/big.cc", <<'CXX');
 #include <algorithm>
 #include <map>
@@ -39,10 +39,13 @@ CXX
 sub compiles_alike {
     my ($profile, $compiler, @arguments) = @_;
     my @command = ($compiler, '-O2', '-g0', '-frandom-seed=1', '-c', @arguments);
-    my $plain = run({ plain => 1, dir => $scratch }, @command, '-o', 'plain.o');
+    my $plain   = run({ plain => 1, dir => $scratch }, @command, '-o', 'plain.o');
     is($plain->{status}, 0, "$compiler works without the library");
-    succeeds("$profile: $compiler succeeds", { profile => $profile, dir => $scratch },
-        @command, '-o', 'ours.o');
+    succeeds(
+        "$profile: $compiler succeeds",
+        { profile => $profile, dir => $scratch },
+        @command, '-o', 'ours.o'
+    );
     ok(slurp("$scratch/plain.o") eq slurp("$scratch/ours.o"), "$profile: same object");
     return;
 }

@@ -11,10 +11,15 @@ needs('git');
 
 # Nothing of the person, the machine or the day is in a commit, so its name is known.
 my %fixed = (
-    GIT_AUTHOR_NAME     => 'A', GIT_AUTHOR_EMAIL    => 'a@example.org',
-    GIT_COMMITTER_NAME  => 'C', GIT_COMMITTER_EMAIL => 'c@example.org',
-    GIT_AUTHOR_DATE     => '2001-01-01T00:00:00Z', GIT_COMMITTER_DATE => '2001-01-01T00:00:00Z',
-    GIT_CONFIG_NOSYSTEM => 1, GIT_CONFIG_GLOBAL => '/dev/null', HOME => "$scratch",
+    GIT_AUTHOR_NAME     => 'A',
+    GIT_AUTHOR_EMAIL    => 'a@example.org',
+    GIT_COMMITTER_NAME  => 'C',
+    GIT_COMMITTER_EMAIL => 'c@example.org',
+    GIT_AUTHOR_DATE     => '2001-01-01T00:00:00Z',
+    GIT_COMMITTER_DATE  => '2001-01-01T00:00:00Z',
+    GIT_CONFIG_NOSYSTEM => 1,
+    GIT_CONFIG_GLOBAL   => '/dev/null',
+    HOME                => "$scratch",
 );
 @ENV{ keys %fixed } = values %fixed;
 
@@ -37,7 +42,10 @@ sub history {
     $git->('repack', '-q', '-a', '-d', '--threads=4');
     $git->('fsck', '--full', '--strict');
     my $log = $git->('log', '--stat', '--format=%H %an %s');
-    $log .= $git->('blame', '-s', 'file3') . $git->('grep', '-c', 'line 1') . $git->('diff', 'HEAD~3');
+    $log .=
+          $git->('blame', '-s', 'file3')
+        . $git->('grep', '-c', 'line 1')
+        . $git->('diff', 'HEAD~3');
     return ($log, join '', @said);
 }
 
@@ -45,8 +53,8 @@ my ($expected) = history({ plain => 1 }, 'plain');
 like($expected, qr/commit 5/, 'it works without the library');
 for my $profile (@profiles) {
     my ($log, $said) = history({ profile => $profile }, $profile);
-    is($said, '', "$profile: every command succeeds");
-    is($log, $expected, "$profile: same history");
+    is($said, '',        "$profile: every command succeeds");
+    is($log,  $expected, "$profile: same history");
 }
 
 done_testing();

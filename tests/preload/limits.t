@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# ulimit -v: an allocator that sets address space aside must do without when there is none,
-# under every profile.
+# ulimit -v: an allocator that sets address space aside must do without when there is
+# none, under every profile.
 use strict;
 use warnings;
 use FindBin;
@@ -11,12 +11,16 @@ use Test::More;
 sub limited {
     my ($kib, $name, $how, @command) = @_;
     my $exec = join ' ', map { my $word = $_; $word =~ s/'/'\\''/g; "'$word'" } @command;
+
     # The limit is set by a shell without the library, which the program then replaces.
-    my %with = %$how;
+    my %with    = %$how;
     my $preload = "LD_PRELOAD='$library'";
     $preload .= " HAKMEM_PROFILE='$with{profile}'" if $with{profile};
-    return succeeds("$with{profile}: $name", { plain => 1 }, 'sh', '-c',
-        "ulimit -v $kib; exec env $preload $exec");
+    return succeeds(
+        "$with{profile}: $name",
+        { plain => 1 },
+        'sh', '-c', "ulimit -v $kib; exec env $preload $exec"
+    );
 }
 
 my $grow = <<'PYTHON';
@@ -52,14 +56,20 @@ PYTHON
 for my $profile (@profiles) {
     my $how = { profile => $profile };
     limited(65536, 'true under 64 MiB', $how, 'true');
-    is(limited(65536, 'cat under 64 MiB', $how, 'cat', "$FindBin::Bin/limits.t")->{out},
-        slurp("$FindBin::Bin/limits.t"), "$profile: cat does its work");
+    is(
+        limited(65536, 'cat under 64 MiB', $how, 'cat', "$FindBin::Bin/limits.t")->{out},
+        slurp("$FindBin::Bin/limits.t"),
+        "$profile: cat does its work"
+    );
     limited(65536, 'a shell under 64 MiB', $how, 'sh', '-c', 'x=$(echo y); test $x = y');
-    SKIP: {
+SKIP: {
         skip 'no python3', 2 if system('command -v python3 >/dev/null') != 0;
         local $ENV{PYTHONMALLOC} = 'malloc';
-        is(limited(409600, 'python3 under 400 MiB', $how, 'python3', '-c', $grow)->{out},
-            "done\n", "$profile: python3 uses what there is");
+        is(
+            limited(409600, 'python3 under 400 MiB', $how, 'python3', '-c', $grow)->{out},
+            "done\n",
+            "$profile: python3 uses what there is"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ needs('python3');
 my $script = spew("$scratch/work.py", <<'PYTHON');
 import collections, hashlib, json, os, re, subprocess, sys, threading
 
-# PYTHONMALLOC=malloc in the environment sends every object here, not only those > 512 bytes.
+# With PYTHONMALLOC=malloc every object is a block, not only those above 512 bytes.
 def work(seed):
     rows = [{"id": i, "name": "row %d" % (i * seed), "tags": ["a" * (i % 50)] * (i % 7)}
             for i in range(4000)]
@@ -59,15 +59,19 @@ $ENV{PYTHONHASHSEED} = '0';
 for my $profile (@profiles) {
     for my $allocator (qw(pymalloc malloc)) {
         local $ENV{PYTHONMALLOC} = $allocator;
-        same_output("$profile, PYTHONMALLOC=$allocator", { profile => $profile },
-            'python3', $script);
+        same_output(
+            "$profile, PYTHONMALLOC=$allocator",
+            { profile => $profile },
+            'python3', $script
+        );
     }
 }
 
 # Python knows that these two of its own tests are about allocation and threads.
 my $tests = run({ plain => 1 }, 'python3', '-m', 'test', '--list-tests')->{out};
 SKIP: {
-    my @chosen = grep { $tests =~ /^\Q$_\E$/m } qw(test_list test_dict test_set test_json);
+    my @chosen =
+        grep { $tests =~ /^\Q$_\E$/m } qw(test_list test_dict test_set test_json);
     skip 'no python3 -m test', 1 unless @chosen;
     succeeds("its own @chosen", { dir => $scratch }, 'python3', '-m', 'test', @chosen);
 }

@@ -11,9 +11,9 @@ use Test::More;
 needs('python3');
 plan(skip_all => 'another allocator') unless $is_ours;
 
-my $header = slurp("$top/include/hakmem/hakmem.h");
+my $header   = slurp("$top/include/hakmem/hakmem.h");
 my ($struct) = $header =~ /struct hakmem_stats \{(.*?)\n\};/s;
-my @fields = $struct =~ /^\s*uint64_t (\w+);/mg;
+my @fields   = $struct =~ /^\s*uint64_t (\w+);/mg;
 cmp_ok(scalar @fields, '>', 20, 'the header has fields');
 
 my $print = <<'PYTHON';
@@ -21,14 +21,16 @@ import ctypes, threading
 process = ctypes.CDLL(None)
 keep = [bytes(n) for n in range(0, 200000, 97)]
 big = bytearray(50 << 20)
-threads = [threading.Thread(target=lambda: [bytes(n) for n in range(5000)]) for i in range(3)]
+def work():
+    return [bytes(n) for n in range(5000)]
+threads = [threading.Thread(target=work) for i in range(3)]
 for t in threads: t.start()
 for t in threads: t.join()
 assert process.hakmem_stats_print(1, 1) == 0
 PYTHON
 
 for my $profile (@profiles) {
-    my $out = run({ profile => $profile }, 'python3', '-c', $print)->{out};
+    my $out   = run({ profile => $profile }, 'python3', '-c', $print)->{out};
     my $stats = eval { decode_json($out) };
     ok(ref $stats eq 'HASH', "$profile: one object") or diag($out);
     is($out =~ tr/\n//, 1, "$profile: one line");

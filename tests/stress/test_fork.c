@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* fork while other threads are in the middle of malloc and free. The child has one thread,
- * all the memory, and none of the other threads' hands: it must be able to allocate, to free
- * what any thread had, to start threads and to fork again; the parent must not notice. */
+/* fork while other threads are in the middle of malloc and free. The child has one
+ * thread, all the memory, and none of the other threads' hands: it must be able to
+ * allocate, to free what any thread had, to start threads and to fork again; the parent
+ * must not notice. */
 #include "../support.h"
 
 #include <spawn.h>
@@ -133,12 +134,18 @@ static void children_of_eight_allocating_threads_live_and_fork_again(void **stat
     ASSERT_CHILD(fork_under_load, NULL);
 }
 
+/* Mostly children that end at once, so that the forks of several threads overlap. */
+static void end_at_once(int unused)
+{
+    (void)unused;
+}
+
 static void *fork_often(void *arg)
 {
     long forks = *(const long *)arg;
     for (long i = 0; i < forks; i++) {
-        use_the_heap();
-        fork_and_join(live_and_fork_again, 0);
+        free(hide(malloc(2 * MIB)));
+        fork_and_join(i % 10 == 0 ? live_and_fork_again : end_at_once, 0);
     }
     return NULL;
 }
@@ -146,7 +153,7 @@ static void *fork_often(void *arg)
 static void fork_from_threads(void *arg)
 {
     (void)arg;
-    long forks = scaled(15);
+    long forks = scaled(80);
     start_workers();
     run_threads(4, fork_often, &forks, 0);
     stop_workers();
@@ -158,7 +165,8 @@ static void threads_that_fork_at_once_do_not_wait_for_each_other_for_ever(void *
     ASSERT_CHILD(fork_from_threads, NULL);
 }
 
-/* ---- What the child inherits ------------------------------------------------------------- */
+/* ---- What the child inherits
+ * ------------------------------------------------------------- */
 
 static void *inherited[THREADS][1000];
 
@@ -220,8 +228,8 @@ static void fork_into_threads(void *arg)
     (void)arg;
     start_workers();
     for (long i = scaled(20); i > 0; i--) {
-        /* The child's workers get the slots anew: the blocks in them stay with the parent's
-         * threads, which the child does not have. */
+        /* The child's workers get the slots anew: the blocks in them stay with the
+         * parent's threads, which the child does not have. */
         pid_t pid = fork();
         if (pid == 0) {
             become_plain_child(120);
@@ -240,7 +248,8 @@ static void a_child_starts_threads_of_its_own(void **state)
     ASSERT_CHILD(fork_into_threads, NULL);
 }
 
-/* ---- Handlers of the program ------------------------------------------------------------- */
+/* ---- Handlers of the program
+ * ------------------------------------------------------------- */
 
 static _Atomic bool handlers_on;
 static _Atomic long handler_calls;
@@ -275,8 +284,8 @@ static void register_early(void)
     pthread_atfork(prepare, after, after);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const first)(void) =
-    register_early;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const first)(void) = register_early;
 
 static void fork_with_handlers(void *arg)
 {
@@ -298,7 +307,8 @@ static void atfork_handlers_may_allocate_registered_before_or_after_ours(void **
     ASSERT_CHILD(fork_with_handlers, NULL);
 }
 
-/* ---- Other ways to get a process ----------------------------------------------------------- */
+/* ---- Other ways to get a process
+ * ----------------------------------------------------------- */
 
 static void spawn_under_load(void *arg)
 {

@@ -25,10 +25,12 @@ static void join_child(pid_t pid)
     REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* ---- stdio ------------------------------------------------------------------------------
- * glibc's fork runs the prepare handlers and then takes the lock of the list of streams.
- * fflush(NULL) holds that one and waits for a stream's; getline() holds a stream's and waits
- * for malloc. If a prepare handler holds what malloc waits for, nobody moves again. */
+/* ---- stdio
+ * ------------------------------------------------------------------------------ glibc's
+ * fork runs the prepare handlers and then takes the lock of the list of streams.
+ * fflush(NULL) holds that one and waits for a stream's; getline() holds a stream's and
+ * waits for malloc. If a prepare handler holds what malloc waits for, nobody moves again.
+ */
 
 static _Atomic bool stop;
 static char text_path[] = "/tmp/hakmem-test-XXXXXX";
@@ -112,9 +114,10 @@ static void fork_does_not_hang_against_getline_and_fflush(void **state)
     ASSERT_CHILD(fork_against_stdio, NULL);
 }
 
-/* ---- Signal handler ---------------------------------------------------------------------
- * In a program with one thread fork is as good as async-signal-safe with glibc. The handler
- * interrupts malloc anywhere; parent and child both return into it and go on. */
+/* ---- Signal handler
+ * --------------------------------------------------------------------- In a program with
+ * one thread fork is as good as async-signal-safe with glibc. The handler interrupts
+ * malloc anywhere; parent and child both return into it and go on. */
 
 static volatile sig_atomic_t signals_left;
 static volatile sig_atomic_t is_child;
@@ -187,7 +190,8 @@ static void fork_from_a_signal_handler_inside_malloc_works_with_one_thread(void 
     ASSERT_CHILD(be_interrupted, NULL);
 }
 
-/* ---- Constructor and atexit -------------------------------------------------------------- */
+/* ---- Constructor and atexit
+ * -------------------------------------------------------------- */
 
 static int constructor_child_status = -1;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Producers allocate, consumers free, nobody does both. Blocks travel one way; memory must
- * travel back: a thread that only frees may not hoard (mimalloc#1364: 437 MB became 1.8 GB). */
+/* Producers allocate, consumers free, nobody does both. Blocks travel one way; memory
+ * must travel back: a thread that only frees may not hoard (mimalloc#1364: 437 MB
+ * became 1.8 GB). */
 #include "../support.h"
 
 enum { QUEUE = 1024 };
@@ -102,7 +103,8 @@ static void *play(void *arg)
 }
 
 /* Hands `total` bytes from producers to consumers; returns how resident memory grew. */
-static size_t hand_over(size_t producers, size_t consumers, size_t total, unsigned max_log2)
+static size_t hand_over(size_t producers, size_t consumers, size_t total,
+                        unsigned max_log2)
 {
     static struct member members[16];
     size_t before = resident_bytes();
@@ -118,7 +120,8 @@ static size_t hand_over(size_t producers, size_t consumers, size_t total, unsign
     return after > before ? after - before : 0;
 }
 
-/* Live at any time: a full queue and a batch for each thread, below 8 MiB at 4 KiB each. */
+/* Live at any time: a full queue and a batch for each thread, below 8 MiB at 4 KiB each.
+ */
 static void check_flow(size_t producers, size_t consumers)
 {
     static const unsigned sizes[] = {5, 8, 12};
@@ -157,8 +160,8 @@ static void four_producers_feed_four_consumers_in_bounded_memory(void **state)
     check_flow(4, 4);
 }
 
-/* A long life as a consumer only, while a thread that never frees keeps allocating: what the
- * one has freed must be there for the other. */
+/* A long life as a consumer only, while a thread that never frees keeps allocating: what
+ * the one has freed must be there for the other. */
 static void ten_times_the_blocks_take_no_more_memory(void **state)
 {
     (void)state;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The pattern of Larson and Krishnan's server: each thread replaces random blocks of 8 to
- * 128 bytes among 1,024, then dies, and its successor inherits the blocks. So almost every
- * block is freed by another thread than the one that took it, which may be long gone.
+ * 128 bytes among 1,024, then dies, and its successor inherits the blocks. So almost
+ * every block is freed by another thread than the one that took it, which may be long
+ * gone.
  *
  * Without arguments: 20 runs each with 4 and with 8 threads. test_larson THREADS SECONDS
  * runs for as long as told and prints the peak of SuperSlabs and resident memory. The
@@ -15,8 +16,8 @@ enum { BLOCKS = 1024, MAX_THREADS = 64, MIN_SIZE = 8, MAX_SIZE = 128 };
 
 struct seat {
     struct rng random;
-    long generations;   /* threads still to come to this seat */
-    long replacements;  /* that each of them makes */
+    long generations;  /* threads still to come to this seat */
+    long replacements; /* that each of them makes */
     pthread_barrier_t *end;
     unsigned char *block[BLOCKS];
     unsigned char size[BLOCKS];
@@ -24,7 +25,8 @@ struct seat {
 
 static void put(struct seat *s, size_t i)
 {
-    s->size[i] = (unsigned char)(MIN_SIZE + rng_below(&s->random, MAX_SIZE - MIN_SIZE + 1));
+    s->size[i] =
+        (unsigned char)(MIN_SIZE + rng_below(&s->random, MAX_SIZE - MIN_SIZE + 1));
     s->block[i] = malloc(s->size[i]);
     REQUIRE(s->block[i] != NULL);
     fill(s->block[i], s->size[i], (uintptr_t)&s->block[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Random calls from eight threads, every block's content verified before it changes or goes,
- * and a good part of the blocks freed by another thread than the one that took them. */
+/* Random calls from eight threads, every block's content verified before it changes or
+ * goes, and a good part of the blocks freed by another thread than the one that took
+ * them. */
 #include "../support.h"
 
 enum { THREADS = 8, SLOTS = 400, MAILBOXES = 1024 };

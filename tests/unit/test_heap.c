@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* heap: sizes × alignments, and where realloc leaves a block. The whole library, under its
+ * own names; once with an address window and once without. */
+#include "rerun.h"
+
+#include "medium.h"
+#include "os.h"
+
+void *hm_test_malloc(size_t size);
+void *hm_test_calloc(size_t count, size_t each);
+void *hm_test_realloc(void *block, size_t size);
+void hm_test_free(void *block);
+void *hm_test_memalign(size_t align, size_t size);
+size_t hm_test_malloc_usable_size(void *block);
+
+#define take hm_test_malloc
+#define resize hm_test_realloc
+#define give hm_test_free
+#define usable hm_test_malloc_usable_size
+
+/* Around every limit between two ways to serve a request. */
+static const size_t sizes[] = {0,      1,      15,      16,      17,      64,      1008,     1024,
+                               1025,   1152,   4096,    4097,    16384,   32767,   32768,    32769,
+                               49152,  65536,  100000,  524287,  524288,  524289,  589824,   1048576,
+                               1048577, 3000000, 33554432};
+
+static void every_size_at_every_alignment(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= 16 * MIB; align *= 2) {
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            char *p = hm_test_memalign(align, sizes[i]), *q = hm_test_memalign(align, sizes[i]);
+
+            assert_true(p != NULL && q != NULL && p != q);
+            assert_true(is_aligned(p, align) && is_aligned(q, align));
+            assert_true(is_aligned(p, 16) && is_aligned(q, 16));
+            assert_true(usable(p) >= sizes[i] && usable(q) >= sizes[i]);
+            memset(p, 1, hm_min(usable(p), 8192));
+            memset(p + usable(p) - 1, 1, 1);
+            memset(q, 2, hm_min(usable(q), 8192));
+            assert_true(all_bytes(p, hm_min(usable(p), 8192), 1));
+            give(p);
+            give(q);
+        }
+    }
+}
+
+static void the_good_size_is_the_usable_size(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 40000; size += size < 2000 ? 1 : 61) {
+        void *p = take(size);
+
+        assert_int_equal(usable(p), hakmem_good_size(size));
+        give(p);
+    }
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        void *p = take(sizes[i]);
+
+        assert_int_equal(usable(p), hakmem_good_size(sizes[i]));
+        assert_int_equal(hakmem_good_size(usable(p)), usable(p));
+        give(p);
+    }
+}
+
+static void calloc_is_zero_in_used_memory(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            char *p = hm_test_calloc(1, sizes[i]);
+
+            assert_true(p != NULL && all_bytes(p, sizes[i], 0));
+            memset(p, 0xff, usable(p));
+            give(p);
+        }
+    }
+}
+
+/* ---- realloc ---------------------------------------------------------------------------- */
+
+static void realloc_keeps_the_content_from_any_size_to_any_other(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        for (size_t k = 0; k < COUNT(sizes); k++) {
+            size_t from = sizes[i], to = sizes[k];
+            char *p = take(from);
+
+            fill(p, from, i);
+            p = resize(p, to);
+            assert_true(to == 0 ? p == NULL : p != NULL && usable(p) >= to);
+            assert_true(intact(p, hm_min(from, to) / 8 * 8, i));
+            give(p);
+        }
+    }
+}
+
+static void a_block_that_fits_well_stays(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < COUNT(sizes); i++) {
+        char *p = take(sizes[i]);
+        size_t have = usable(p);
+
+        assert_ptr_equal(resize(p, have), p);
+        assert_ptr_equal(resize(p, have - have / 4), p);
+        assert_ptr_equal(resize(p, have), p);
+        give(p);
+    }
+}
+
+/* Half of the block may be wasted, and a granule or unit of rounding, but no more. */
+static void a_block_that_shrinks_much_gives_memory_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        for (size_t k = 1; k < COUNT(sizes); k++) {
+            if (sizes[k] >= sizes[i])
+                continue;
+            char *p = resize(take(sizes[i]), sizes[k]);
+
+            if (usable(p) > 2 * hakmem_good_size(sizes[k]) + 1)
+                fail_msg("%zu bytes, then %zu, hold %zu", sizes[i], sizes[k], usable(p));
+            give(p);
+        }
+    }
+}
+
+static void a_growing_block_is_seldom_copied(void **state)
+{
+    (void)state;
+    char *p = take(1);
+    unsigned moves = 0;
+
+    for (size_t size = 2; size < 64 * MIB; size += size / 16 + 1) {
+        char *q = resize(p, size);
+
+        moves += q != p;
+        p = q;
+        p[size - 1] = 1;
+    }
+    give(p);
+    assert_true(moves < 260);
+}
+
+static void what_cannot_be_resized_is_unchanged(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < COUNT(sizes); i++) {
+        char *p = take(sizes[i]);
+
+        fill(p, sizes[i], i);
+        errno = 0;
+        assert_null(resize(p, SIZE_MAX - 100));
+        assert_int_equal(errno, ENOMEM);
+        errno = 0;
+        assert_null(resize(p, (size_t)1 << 60));
+        assert_int_equal(errno, ENOMEM);
+        assert_true(intact(p, sizes[i], i));
+        give(p);
+    }
+}
+
+/* ---- Blocks between threads ------------------------------------------------------------------ */
+
+static void *resize_and_free(void *arg)
+{
+    char **blocks = arg;
+
+    for (size_t i = 1; i < COUNT(sizes); i++) {
+        REQUIRE(intact(blocks[i], sizes[i], i));
+        blocks[i] = resize(blocks[i], sizes[i] * 2);
+        REQUIRE(blocks[i] != NULL && intact(blocks[i], sizes[i], i));
+        give(blocks[i]);
+    }
+    return NULL;
+}
+
+static void another_thread_may_resize_and_free(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 5; round++) {
+        char *blocks[COUNT(sizes)];
+
+        for (size_t i = 1; i < COUNT(sizes); i++) {
+            blocks[i] = take(sizes[i]);
+            fill(blocks[i], sizes[i], i);
+        }
+        run_threads(1, resize_and_free, blocks, sizeof blocks);
+    }
+}
+
+static void the_same_without_an_address_window(void **state)
+{
+    (void)state;
+    assert_true(is_rerun() || passes_with("address_window=0"));
+}
+
+static void the_same_with_every_call_checked(void **state)
+{
+    (void)state;
+    assert_true(is_rerun() || passes_with("check=full,zero_on_free=yes"));
+}
+
+static void the_same_with_tiny_caches(void **state)
+{
+    (void)state;
+    assert_true(is_rerun() || passes_with("tls_cache_min=4,tls_cache_max=4,bigcache_bytes=0,"
+                                          "superslab_size=512K,trim_interval=0"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_size_at_every_alignment),
+        cmocka_unit_test(the_good_size_is_the_usable_size),
+        cmocka_unit_test(calloc_is_zero_in_used_memory),
+        cmocka_unit_test(realloc_keeps_the_content_from_any_size_to_any_other),
+        cmocka_unit_test(a_block_that_fits_well_stays),
+        cmocka_unit_test(a_block_that_shrinks_much_gives_memory_back),
+        cmocka_unit_test(a_growing_block_is_seldom_copied),
+        cmocka_unit_test(what_cannot_be_resized_is_unchanged),
+        cmocka_unit_test(another_thread_may_resize_and_free),
+        cmocka_unit_test(the_same_without_an_address_window),
+        cmocka_unit_test(the_same_with_every_call_checked),
+        cmocka_unit_test(the_same_with_tiny_caches),
+    };
+
+    return RUN_TESTS(tests);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* process: fork among threads. What must hold is that a child can allocate, whichever thread
+ * forked and whatever the others were doing. */
+#include "support.h"
+
+#include "process.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+void *hm_test_malloc(size_t size);
+void hm_test_free(void *block);
+
+#define take hm_test_malloc
+#define give hm_test_free
+
+static _Atomic bool stop;
+
+/* Blocks of every kind: every lock there is gets used. */
+static void use_the_heap(void)
+{
+    static const size_t sizes[] = {16, 700, 5000, 40000, 300000, 2000000};
+    char *blocks[COUNT(sizes)];
+
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        blocks[i] = take(sizes[i]);
+        REQUIRE(blocks[i] != NULL);
+        blocks[i][0] = blocks[i][sizes[i] - 1] = 1;
+    }
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        give(blocks[i]);
+}
+
+static void *use_the_heap_all_the_time(void *unused)
+{
+    while (!atomic_load(&stop))
+        use_the_heap();
+    return unused;
+}
+
+/* The child's alarm is the one that ends a deadlock. */
+static void fork_and_use_the_heap_in_the_child(void)
+{
+    pid_t pid = fork();
+    int status;
+
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        become_plain_child(20);
+        for (int i = 0; i < 3; i++)
+            use_the_heap();
+        _exit(0);
+    }
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    REQUIRE(status == 0);
+}
+
+static void *fork_often(void *unused)
+{
+    for (long i = 0; i < scaled(300); i++)
+        fork_and_use_the_heap_in_the_child();
+    return unused;
+}
+
+static void in_process_of_its_own(void (*body)(void *))
+{
+    struct outcome out = in_child(body, NULL);
+
+    assert_true(exited_cleanly(&out));
+}
+
+static void several_forks(void *unused UNUSED)
+{
+    int arguments[3];
+    pthread_t busy;
+
+    REQUIRE(pthread_create(&busy, NULL, use_the_heap_all_the_time, NULL) == 0);
+    run_threads(COUNT(arguments), fork_often, arguments, sizeof arguments[0]);
+    atomic_store(&stop, true);
+    pthread_join(busy, NULL);
+}
+
+static void threads_may_fork_at_the_same_time(void **state)
+{
+    (void)state;
+    in_process_of_its_own(several_forks);
+}
+
+static void quiet_forks(void *unused UNUSED)
+{
+    pthread_t quiet;
+
+    use_the_heap();
+    REQUIRE(pthread_create(&quiet, NULL, fork_often, NULL) == 0);
+    /* This is the only thread that ever allocates. */
+    for (long i = 0; i < 1000000 && pthread_tryjoin_np(quiet, NULL) != 0; i++)
+        use_the_heap();
+}
+
+static void a_thread_that_never_allocated_may_fork(void **state)
+{
+    (void)state;
+    in_process_of_its_own(quiet_forks);
+}
+
+static void *first_calls(void *unused)
+{
+    for (int i = 0; i < 20; i++)
+        use_the_heap();
+    return unused;
+}
+
+static void forks_beside_new_threads(void *unused UNUSED)
+{
+    use_the_heap();
+    for (long i = 0; i < scaled(500); i++) {
+        pthread_t thread;
+
+        REQUIRE(pthread_create(&thread, NULL, first_calls, NULL) == 0);
+        for (long k = 0; k < i % 50; k++)
+            sched_yield();
+        fork_and_use_the_heap_in_the_child();
+        pthread_join(thread, NULL);
+    }
+}
+
+static void a_fork_may_meet_the_first_malloc_of_a_thread(void **state)
+{
+    (void)state;
+    in_process_of_its_own(forks_beside_new_threads);
+}
+
+static void *short_life(void *unused)
+{
+    use_the_heap();
+    return unused;
+}
+
+static void forks_beside_ending_threads(void *unused UNUSED)
+{
+    for (long i = 0; i < scaled(500); i++) {
+        pthread_t thread;
+
+        REQUIRE(pthread_create(&thread, NULL, short_life, NULL) == 0);
+        fork_and_use_the_heap_in_the_child();
+        fork_and_use_the_heap_in_the_child();
+        pthread_join(thread, NULL);
+    }
+}
+
+static void a_fork_may_meet_the_end_of_a_thread(void **state)
+{
+    (void)state;
+    in_process_of_its_own(forks_beside_ending_threads);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_may_fork_at_the_same_time),
+        cmocka_unit_test(a_thread_that_never_allocated_may_fork),
+        cmocka_unit_test(a_fork_may_meet_the_first_malloc_of_a_thread),
+        cmocka_unit_test(a_fork_may_meet_the_end_of_a_thread),
+    };
+
+    return RUN_TESTS(tests);
+}
