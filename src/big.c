@@ -216,7 +216,7 @@ void *hm_big_take_detour(size_t size, size_t align)
     char *map = hm_os_map(size + front, front);
     if (map == NULL)
         return NULL;
-    struct hm_big *b = (struct hm_big *)(map + front) - 1;
+    struct hm_big *b = (void *)(map + front - sizeof *b);
     b->base = map + front;
     b->size = size;
     b->front = front;

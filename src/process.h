@@ -5,8 +5,8 @@
  * makes other threads go on without waiting (lock.h L2); so what the locks guard is
  * consistent in the child, and no thread that owns a lock of libc is held up. The child
  * frees the locks and parks the caches of the threads it does not have. While the process
- * has one thread there is nothing to do, so that a signal handler of such a process may
- * fork at any time, also in the middle of malloc. */
+ * never had a second thread there is nothing to do, so that a signal handler of such a
+ * process may fork at any time, also in the middle of malloc. */
 #ifndef HM_PROCESS_H
 #define HM_PROCESS_H
 

@@ -216,12 +216,12 @@ static struct hm_superslab *descriptor_take(struct shard *sh)
         hm_meta_new(hm_round_up(size, HM_CACHE_LINE) + units * sizeof(struct hm_slab));
     if (p == NULL)
         return NULL;
-    ss = (struct hm_superslab *)p;
+    ss = (void *)p;
     ss->units = units;
-    ss->slabs = (struct hm_slab *)(p + hm_round_up(size, HM_CACHE_LINE));
+    ss->slabs = (void *)(p + hm_round_up(size, HM_CACHE_LINE));
     ss->free_map = (uint64_t *)(ss + 1);
-    ss->dirty_map = (uint64_t *)((char *)ss->free_map + map);
-    ss->freed_at = (uint32_t *)((char *)ss->dirty_map + map);
+    ss->dirty_map = ss->free_map + map / sizeof *ss->free_map;
+    ss->freed_at = (uint32_t *)(ss->dirty_map + map / sizeof *ss->dirty_map);
     ss->head = (uint16_t *)(ss->freed_at + units);
     return ss;
 }

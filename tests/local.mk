@@ -48,9 +48,12 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
+	tests/unit/test_heap \
 	tests/unit/test_lock \
+	tests/unit/test_medium \
 	tests/unit/test_meta \
 	tests/unit/test_option \
+	tests/unit/test_process \
 	tests/unit/test_region \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
@@ -68,12 +71,18 @@ tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+tests_unit_test_heap_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_heap_LDADD = $(unit_ldadd)
 tests_unit_test_lock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_lock_LDADD = $(unit_ldadd)
+tests_unit_test_medium_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_medium_LDADD = $(unit_ldadd)
 tests_unit_test_meta_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_meta_LDADD = $(unit_ldadd)
 tests_unit_test_option_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_option_LDADD = $(unit_ldadd)
+tests_unit_test_process_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_process_LDADD = $(unit_ldadd)
 tests_unit_test_region_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_region_LDADD = $(unit_ldadd)
 tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)

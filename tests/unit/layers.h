@@ -61,6 +61,15 @@ static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
+/* A sanitizer's shadow memory makes what is resident no measure of ours. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HM_TEST_SANITIZED true
+#elif defined(__has_feature)
+#define HM_TEST_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define HM_TEST_SANITIZED false
+#endif
+
 /* Waits, without a bound on time but the child's alarm, until a condition holds. */
 #define WAIT_UNTIL(cond)   \
     do {                   \

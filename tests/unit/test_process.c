@@ -52,14 +52,18 @@ static void fork_and_use_the_heap_in_the_child(void)
         _exit(0);
     }
     REQUIRE(waitpid(pid, &status, 0) == pid);
+    if (status != 0)
+        dprintf(2, "# the child's status is %#x\n", (unsigned)status);
     REQUIRE(status == 0);
 }
 
-static void *fork_often(void *unused)
+static void *fork_often(void *before)
 {
+    if (*(bool *)before)
+        use_the_heap();
     for (long i = 0; i < scaled(300); i++)
         fork_and_use_the_heap_in_the_child();
-    return unused;
+    return NULL;
 }
 
 static void in_process_of_its_own(void (*body)(void *))
@@ -69,15 +73,21 @@ static void in_process_of_its_own(void (*body)(void *))
     assert_true(exited_cleanly(&out));
 }
 
-static void several_forks(void *unused UNUSED)
+/* Forks from threads that have allocated before, or have not. */
+static void forks(size_t count, bool before)
 {
-    int arguments[3];
+    bool arguments[3] = {before, before, before};
     pthread_t busy;
 
     REQUIRE(pthread_create(&busy, NULL, use_the_heap_all_the_time, NULL) == 0);
-    run_threads(COUNT(arguments), fork_often, arguments, sizeof arguments[0]);
+    run_threads(count, fork_often, arguments, sizeof arguments[0]);
     atomic_store(&stop, true);
     pthread_join(busy, NULL);
+}
+
+static void several_forks(void *unused UNUSED)
+{
+    forks(3, true);
 }
 
 static void threads_may_fork_at_the_same_time(void **state)
@@ -88,13 +98,7 @@ static void threads_may_fork_at_the_same_time(void **state)
 
 static void quiet_forks(void *unused UNUSED)
 {
-    pthread_t quiet;
-
-    use_the_heap();
-    REQUIRE(pthread_create(&quiet, NULL, fork_often, NULL) == 0);
-    /* This is the only thread that ever allocates. */
-    for (long i = 0; i < 1000000 && pthread_tryjoin_np(quiet, NULL) != 0; i++)
-        use_the_heap();
+    forks(1, false);
 }
 
 static void a_thread_that_never_allocated_may_fork(void **state)
