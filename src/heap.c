@@ -243,7 +243,9 @@ static void release(const struct found *f, void *p, const char *call, const void
     } else {
         hm_tcache_give(tc, f->cls, p, f->state);
     }
-    if (hm_trim_tick(tc))
+    /* A few large blocks can be all that a process frees before it idles. */
+    bool is_small = f->big == NULL && f->cls != HM_STATE_MEDIUM;
+    if (hm_trim_tick(tc) || !is_small)
         hm_helper_tick(caller);
 }
 

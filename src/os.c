@@ -33,11 +33,27 @@ size_t hm_os_address_limit(void)
     return (size_t)limit.rlim_cur;
 }
 
+/* The thread sanitizer learns from libc's mmap that memory begins anew; otherwise what a
+ * thread does there would race with the work of those who had the addresses before. */
+#if defined(__SANITIZE_THREAD__)
+#define HM_TSAN 1
+#elif defined(__has_feature)
+#define HM_TSAN __has_feature(thread_sanitizer)
+#else
+#define HM_TSAN 0
+#endif
+
 static void *os_mmap(void *addr, size_t size, int prot, int flags)
 {
     hm_add_relaxed(&hm_os_counts.mmap, 1);
-    long r = hm_sys_call(SYS_mmap, (long)addr, (long)size, prot,
-                         MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+    if (HM_TSAN) {
+        int saved = errno;
+        void *p = mmap(addr, size, prot, flags, -1, 0);
+        errno = saved;
+        return p == MAP_FAILED ? NULL : p;
+    }
+    long r = hm_sys_call(SYS_mmap, (long)addr, (long)size, prot, flags, -1, 0);
     return hm_sys_failed(r) ? NULL : (void *)r;
 }
 

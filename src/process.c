@@ -23,8 +23,8 @@ static void each_lock(void (*each)(struct hm_lock *))
     each(hm_meta_lock());
 }
 
-/* libc's, true until the first thread is started; absent before glibc 2.32. Threads that have
- * not yet allocated count too: they may do so at any moment of the fork. */
+/* libc's, true until the first thread is started; absent before glibc 2.32. Threads
+ * that have not yet allocated count too: they may do so at any moment of the fork. */
 extern char __libc_single_threaded __attribute__((weak));
 
 static bool is_alone(void)

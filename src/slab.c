@@ -349,7 +349,8 @@ static bool all_free(struct hm_slab *slab, size_t from, size_t to)
     if (last >= hm_classes[slab->cls].blocks)
         last = hm_classes[slab->cls].blocks - 1u;
     for (unsigned i = first; i <= last; i++)
-        if (!(hm_load_relaxed(&slab->free_map[i / 64]) >> i % 64 & 1))
+        /* Acquire pairs with the release in give_bits. */
+        if (!(hm_load_acquire(&slab->free_map[i / 64]) >> i % 64 & 1))
             return false;
     return true;
 }
@@ -358,7 +359,6 @@ static bool all_free(struct hm_slab *slab, size_t from, size_t to)
 static size_t purge_slab(struct hm_slab *slab)
 {
     size_t bytes = 0, size = (size_t)slab->units << HM_UNIT_SHIFT, start = 0;
-    atomic_thread_fence(memory_order_acquire); /* pairs with the release in give_bits */
     for (size_t at = 0; at <= size; at += hm_os_page) {
         if (at < size && all_free(slab, at, at + hm_os_page))
             continue;

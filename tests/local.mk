@@ -11,10 +11,11 @@ T_LOG_COMPILER = echo '1..0 \# SKIP no Perl with Test::More for'
 endif
 
 # The machine's own configuration may not decide how a test ends. Of the sanitizers: a leak of
-# a test program is no finding, and a forked child of threads may start threads.
+# a test program is no finding, and a forked child of threads may start threads, and
+# has not got the threads that its parent would have joined.
 AM_TESTS_ENVIRONMENT = \
 	ASAN_OPTIONS=detect_leaks=0; export ASAN_OPTIONS; \
-	TSAN_OPTIONS=die_after_fork=0; export TSAN_OPTIONS; \
+	TSAN_OPTIONS="die_after_fork=0 report_thread_leaks=0"; export TSAN_OPTIONS; \
 	HAKMEM_CONF=/dev/null; export HAKMEM_CONF; \
 	unset HAKMEM_PROFILE HAKMEM_OPTIONS LD_PRELOAD MAKEFLAGS MFLAGS; \
 	HM_SRCDIR='$(abs_top_srcdir)'; export HM_SRCDIR; \
@@ -23,7 +24,7 @@ AM_TESTS_ENVIRONMENT = \
 	CC='$(CC)'; export CC; CXX='$(CXX)'; export CXX; MAKE='$(MAKE)'; export MAKE;
 
 AM_CFLAGS = $(HM_CFLAGS) $(HM_TEST_WARN_CFLAGS) $(HM_WERROR_CFLAGS) $(HM_SANITIZER_CFLAGS)
-AM_CXXFLAGS = -Wall -Wextra -fno-builtin $(HM_WERROR_CFLAGS)
+AM_CXXFLAGS = -std=c++17 -fsized-deallocation -Wall -Wextra -fno-builtin $(HM_WERROR_CFLAGS)
 # Without -no-install libtool would put a shell script in a program's place, which neither a
 # debugger nor valgrind can do anything with.
 AM_LDFLAGS = -no-install -pthread

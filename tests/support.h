@@ -102,6 +102,30 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size);
         }                                                          \
     } while (0)
 
+/* With a sanitizer our malloc is under another name, and libc's memory is the sanitizer's. */
+#ifdef HM_TEST_PREFIX
+#define LIBC_IS_OURS false
+#else
+#define LIBC_IS_OURS true
+#endif
+
+/* ThreadSanitizer follows neither the forks of a process with threads nor a thread into the
+ * last round of its destructors: what it reports and where it crashes there is its own. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN true
+#elif defined(__has_feature)
+#define UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define UNDER_TSAN false
+#endif
+#define SKIP_ALL_UNDER_TSAN(why)            \
+    do {                                    \
+        if (UNDER_TSAN) {                   \
+            puts("1..0 # SKIP TSan: " why); \
+            return 0;                       \
+        }                                   \
+    } while (0)
+
 /* ---- Hiding from the compiler --------------------------------------------------------
  * It knows malloc: it removes pairs whose result nobody sees, believes that malloc does
  * not fail, and warns of the very mistakes that the misuse tests make. */

@@ -335,6 +335,7 @@ static void posix_spawn_and_vfork_work_under_load(void **state)
 
 int main(void)
 {
+    SKIP_ALL_UNDER_TSAN("forks of a process with threads");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_of_eight_allocating_threads_live_and_fork_again),
         cmocka_unit_test(threads_that_fork_at_once_do_not_wait_for_each_other_for_ever),

@@ -111,6 +111,7 @@ static void fork_against_stdio(void *arg)
 static void fork_does_not_hang_against_getline_and_fflush(void **state)
 {
     (void)state;
+    NEED(LIBC_IS_OURS, "libc on our malloc");
     ASSERT_CHILD(fork_against_stdio, NULL);
 }
 
@@ -293,6 +294,7 @@ static void forking_twice_as_a_daemon_does_works(void **state)
 
 int main(void)
 {
+    SKIP_ALL_UNDER_TSAN("forks of a process with threads");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fork_does_not_hang_against_getline_and_fflush),
         cmocka_unit_test(fork_from_a_signal_handler_inside_malloc_works_with_one_thread),

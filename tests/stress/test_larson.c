@@ -61,23 +61,23 @@ static void *serve(void *arg)
 static void larson(size_t threads, long generations, long replacements)
 {
     static struct seat seats[MAX_THREADS];
-    pthread_barrier_t end;
     REQUIRE(threads <= MAX_THREADS);
-    REQUIRE(pthread_barrier_init(&end, NULL, (unsigned)threads + 1) == 0);
+    /* One for each call, never destroyed: others may still be on their way out of it. */
+    pthread_barrier_t *end = malloc(sizeof *end);
+    REQUIRE(end != NULL && pthread_barrier_init(end, NULL, (unsigned)threads + 1) == 0);
     for (size_t t = 0; t < threads; t++) {
         struct seat *s = &seats[t];
         s->random = rng_seed(t);
         s->generations = generations;
         s->replacements = replacements;
-        s->end = &end;
+        s->end = end;
         for (size_t i = 0; i < BLOCKS; i++)
             put(s, i);
         pthread_t first;
         REQUIRE(pthread_create(&first, NULL, serve, s) == 0);
         REQUIRE(pthread_detach(first) == 0);
     }
-    pthread_barrier_wait(&end);
-    pthread_barrier_destroy(&end);
+    pthread_barrier_wait(end);
     for (size_t t = 0; t < threads; t++) {
         for (size_t i = 0; i < BLOCKS; i++)
             take(&seats[t], i);

@@ -2,6 +2,7 @@
 /* Random calls from eight threads, every block's content verified before it changes or
  * goes, and a good part of the blocks freed by another thread than the one that took
  * them. */
+#include <stdatomic.h>
 #include "../support.h"
 
 enum { THREADS = 8, SLOTS = 400, MAILBOXES = 1024 };
@@ -85,7 +86,7 @@ static void post(struct worker *w, struct parcel *p)
     *sent = *p;
     *p = (struct parcel){NULL, 0, 0};
     size_t box = rng_below(&w->random, MAILBOXES);
-    struct parcel *got = __atomic_exchange_n(&mailbox[box], sent, __ATOMIC_ACQ_REL);
+    struct parcel *got = atomic_exchange(&mailbox[box], sent);
     if (got != NULL) {
         verify(got);
         free(got->block);
@@ -130,7 +131,7 @@ static void run(long steps, unsigned max_log2)
     }
     run_threads(THREADS, work, workers, sizeof(workers[0]));
     for (size_t i = 0; i < MAILBOXES; i++) {
-        struct parcel *left = __atomic_exchange_n(&mailbox[i], NULL, __ATOMIC_ACQ_REL);
+        struct parcel *left = atomic_exchange(&mailbox[i], NULL);
         if (left != NULL) {
             verify(left);
             free(left->block);

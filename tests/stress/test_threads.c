@@ -135,6 +135,7 @@ static size_t bound_of_a_thread(void)
 static void a_thousand_threads_at_once_cost_little_more_than_they_hold(void **state)
 {
     (void)state;
+    NEED(LIBC_IS_OURS, "threads whose other memory is small");
     enum { AT_ONCE = 1000 };
     static pthread_t ids[AT_ONCE];
     pthread_attr_t attributes;
@@ -196,6 +197,7 @@ static void *hold_something(void *arg)
 static void destructors_may_free_and_allocate_in_every_round(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     assert_int_equal(pthread_key_create(&key, rearm), 0);
     for (long i = scaled(300); i > 0; i--) {
         /* One at a time: the count of calls tells the rounds apart. */
@@ -227,6 +229,7 @@ static void free_and_allocate(void *held)
 static void sixty_keys_with_blocks_are_freed_in_any_order(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     static pthread_key_t keys[60];
     for (size_t i = 0; i < COUNT(keys); i++)
         assert_int_equal(pthread_key_create(&keys[i], i % 2 ? free : free_and_allocate),
@@ -253,6 +256,7 @@ static void *hold_a_thread_local(void *arg)
 static void thread_local_destructors_may_free_and_allocate(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     for (long i = scaled(200); i > 0; i--)
         run_threads(2, hold_a_thread_local, NULL, 0);
 }
@@ -272,6 +276,7 @@ static void *use_the_heap_in_a_thread(void *arg)
 static void the_smallest_stack_suffices(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     assert_int_equal(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN),
@@ -311,6 +316,7 @@ static void leave_main_by_pthread_exit(void *arg)
 static void a_thread_may_outlive_main(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     for (int i = 0; i < 10; i++)
         ASSERT_CHILD(leave_main_by_pthread_exit, NULL);
 }
@@ -333,6 +339,7 @@ static void *allocate_with_a_cancellation_pending(void *arg)
 static void no_call_is_a_cancellation_point(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     got_through = 0;
     for (int i = 0; i < 20; i++)
         run_threads(2, allocate_with_a_cancellation_pending, NULL, 0);
@@ -356,6 +363,7 @@ static void *allocate_until_cancelled(void *arg)
 static void cancelled_threads_free_in_their_cleanup(void **state)
 {
     (void)state;
+    NEED(!UNDER_TSAN, "destructors that run to the end");
     for (long i = scaled(200); i > 0; i--) {
         _Atomic bool begun = false;
         pthread_t id;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* layers: the allocator's layers brought up by hand, for tests that look at one of them.
  *
- * What is initialised once in the life of a process is initialised here once in a child: each
- * test has a process, and options, of its own. heap.c's prepare() is the model. */
+ * What is initialised once in the life of a process is initialised here once in a child:
+ * each test has a process, and options, of its own. heap.c's prepare() is the model. */
 #ifndef HM_TEST_LAYERS_H
 #define HM_TEST_LAYERS_H
 
@@ -40,8 +40,8 @@ static UNUSED void layers_up(const char *conf)
     hm_big_init();
 }
 
-/* From now on the kernel answers these system calls of this process with an error. False: it
- * cannot be asked to. */
+/* From now on the kernel answers these system calls of this process with an error. False:
+ * it cannot be asked to. */
 static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
 {
     struct sock_filter code[16];
@@ -51,8 +51,8 @@ static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
     code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                                              offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < count; i++)
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)numbers[i],
-                                                 (uint8_t)(count - i), 0);
+        code[n++] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)numbers[i], (uint8_t)(count - i), 0);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
                                              SECCOMP_RET_ERRNO | (uint32_t)error);
@@ -65,7 +65,8 @@ static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HM_TEST_SANITIZED true
 #elif defined(__has_feature)
-#define HM_TEST_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#define HM_TEST_SANITIZED \
+    (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #else
 #define HM_TEST_SANITIZED false
 #endif
@@ -78,13 +79,13 @@ static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
     } while (0)
 
 /* Defines a test whose body runs in a child. */
-#define IN_CHILD(name)                        \
-    static void name##_body(void *unused);    \
-    static void name(void **state)            \
-    {                                         \
-        (void)state;                          \
-        ASSERT_CHILD(name##_body, NULL);      \
-    }                                         \
+#define IN_CHILD(name)                     \
+    static void name##_body(void *unused); \
+    static void name(void **state)         \
+    {                                      \
+        (void)state;                       \
+        ASSERT_CHILD(name##_body, NULL);   \
+    }                                      \
     static void name##_body(void *unused UNUSED)
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rerun: a test program once more, with other options. They are read when a process starts,
- * from the environment that the kernel passed, so it takes an exec. */
+/* rerun: a test program once more, with other options. They are read when a process
+ * starts, from the environment that the kernel passed, so it takes an exec. */
 #ifndef HM_TEST_RERUN_H
 #define HM_TEST_RERUN_H
 

@@ -18,7 +18,8 @@ static struct hm_big *extent(const void *p)
 {
     hm_owner owner = hm_region_get(p);
 
-    REQUIRE(hm_owner_kind(owner) == HM_OWNER_BIG || hm_owner_kind(owner) == HM_OWNER_DETOUR);
+    REQUIRE(hm_owner_kind(owner) == HM_OWNER_BIG ||
+            hm_owner_kind(owner) == HM_OWNER_DETOUR);
     return hm_owner_ptr(owner);
 }
 
@@ -28,7 +29,8 @@ static void give(const void *p)
     REQUIRE(hm_big_give(extent(p)));
 }
 
-/* As realloc does it: an extent that is several mappings for the kernel cannot be moved. */
+/* As realloc does it: an extent that is several mappings for the kernel cannot be moved.
+ */
 static char *resize(char *p, size_t size)
 {
     char *q = hm_big_resize(extent(p), size);
@@ -56,7 +58,7 @@ static bool is_mapped(const char *p, size_t size)
     return madvise((void *)(uintptr_t)p, size, MADV_NORMAL) == 0;
 }
 
-/* ---- Taking and giving ------------------------------------------------------------------- */
+/* ---- Taking and giving --------------------------------------------------------------- */
 
 IN_CHILD(a_block_is_whole_granules_and_owns_them)
 {
@@ -136,7 +138,7 @@ IN_CHILD(zeroed_is_said_of_fresh_memory_only)
     REQUIRE(zeroed && all_bytes(p, 4 * G, 0));
 }
 
-/* ---- BigCache: splitting and merging --------------------------------------------------------- */
+/* ---- BigCache: splitting and merging ------------------------------------------------- */
 
 IN_CHILD(a_cached_extent_serves_smaller_requests)
 {
@@ -241,7 +243,7 @@ IN_CHILD(random_work_loses_nothing)
     REQUIRE(cached() == 0);
 }
 
-/* ---- BigCache: bound and age --------------------------------------------------------------- */
+/* ---- BigCache: bound and age --------------------------------------------------------- */
 
 IN_CHILD(the_bound_is_kept)
 {
@@ -290,7 +292,7 @@ IN_CHILD(the_old_goes_and_the_young_stays)
     REQUIRE(is_mapped(wall, 3 * G) && cached() == 0);
 }
 
-/* ---- Resizing ------------------------------------------------------------------------------- */
+/* ---- Resizing ------------------------------------------------------------------------ */
 
 IN_CHILD(shrinking_gives_the_rest_back_at_once)
 {
@@ -326,7 +328,8 @@ IN_CHILD(growing_moves_pages_and_keeps_the_content)
 {
     layers_up(CONF);
     char *p = take(4 * HM_MIB);
-    char *wall = mmap(p + 4 * HM_MIB, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *wall =
+        mmap(p + 4 * HM_MIB, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     REQUIRE(wall != MAP_FAILED);
     fill(p, 4 * HM_MIB, 1);
@@ -377,7 +380,7 @@ IN_CHILD(what_cannot_grow_is_unchanged)
     REQUIRE(hm_big_resize(extent(p), 2 * G) == p);
 }
 
-/* ---- When the system refuses ------------------------------------------------------------------ */
+/* ---- When the system refuses --------------------------------------------------------- */
 
 IN_CHILD(without_memory_the_cache_is_emptied_and_then_the_answer_is_null)
 {
@@ -450,7 +453,7 @@ IN_CHILD(the_bound_ends_a_free_even_if_nothing_can_be_unmapped)
     take(4 * G);
 }
 
-/* ---- While another thread forks, and threads --------------------------------------------------- */
+/* ---- While another thread forks, and threads ----------------------------------------- */
 
 static _Atomic int phase;
 

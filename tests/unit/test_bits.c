@@ -41,8 +41,8 @@ static uint32_t naive_count(uint32_t from, uint32_t count)
     return n;
 }
 
-/* What the small map says at `place`, and the opposite around it, so that a step beyond the
- * limit is seen. */
+/* What the small map says at `place`, and the opposite around it, so that a step beyond
+ * the limit is seen. */
 static void place_small(uint32_t pattern, uint32_t place, bool around)
 {
     for (uint32_t i = 0; i < BITS; i++)
@@ -70,13 +70,14 @@ static void check_reading(uint64_t *map, uint32_t place)
 {
     for (uint32_t from = place; from <= place + SMALL; from++) {
         for (uint32_t limit = from; limit <= place + SMALL; limit++) {
-            bool right = hm_bits_next(map, from, limit, true) == naive_next(from, limit, true) &&
-                         hm_bits_next(map, from, limit, false) == naive_next(from, limit, false) &&
-                         hm_bits_count(map, from, limit - from) == naive_count(from, limit - from);
+            bool right =
+                hm_bits_next(map, from, limit, true) == naive_next(from, limit, true) &&
+                hm_bits_next(map, from, limit, false) == naive_next(from, limit, false) &&
+                hm_bits_count(map, from, limit - from) == naive_count(from, limit - from);
 
             if (!right)
-                fail_msg("bits %u to %u of %016lx %016lx", from, limit, (unsigned long)map[0],
-                         (unsigned long)map[1]);
+                fail_msg("bits %u to %u of %016lx %016lx", from, limit,
+                         (unsigned long)map[0], (unsigned long)map[1]);
         }
     }
 }
@@ -142,9 +143,12 @@ static void ranges_of_several_words_are_read_right(void **state)
         uint32_t from = (uint32_t)rng_below(&r, BITS);
         uint32_t limit = from + (uint32_t)rng_below(&r, BITS - from + 1);
 
-        assert_int_equal(hm_bits_next(map, from, limit, true), naive_next(from, limit, true));
-        assert_int_equal(hm_bits_next(map, from, limit, false), naive_next(from, limit, false));
-        assert_int_equal(hm_bits_count(map, from, limit - from), naive_count(from, limit - from));
+        assert_int_equal(hm_bits_next(map, from, limit, true),
+                         naive_next(from, limit, true));
+        assert_int_equal(hm_bits_next(map, from, limit, false),
+                         naive_next(from, limit, false));
+        assert_int_equal(hm_bits_count(map, from, limit - from),
+                         naive_count(from, limit - from));
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heap: sizes × alignments, and where realloc leaves a block. The whole library, under its
- * own names; once with an address window and once without. */
+/* heap: sizes × alignments, and where realloc leaves a block. The whole library, under
+ * its own names; once with an address window and once without. */
 #include "rerun.h"
 
 #include "medium.h"
@@ -19,17 +19,18 @@ size_t hm_test_malloc_usable_size(void *block);
 #define usable hm_test_malloc_usable_size
 
 /* Around every limit between two ways to serve a request. */
-static const size_t sizes[] = {0,      1,      15,      16,      17,      64,      1008,     1024,
-                               1025,   1152,   4096,    4097,    16384,   32767,   32768,    32769,
-                               49152,  65536,  100000,  524287,  524288,  524289,  589824,   1048576,
-                               1048577, 3000000, 33554432};
+static const size_t sizes[] = {0,      1,      15,      16,      17,      64,      1008,
+                               1024,   1025,   1152,    4096,    4097,    16384,   32767,
+                               32768,  32769,  49152,   65536,   100000,  524287,  524288,
+                               524289, 589824, 1048576, 1048577, 3000000, 33554432};
 
 static void every_size_at_every_alignment(void **state)
 {
     (void)state;
     for (size_t align = 1; align <= 16 * MIB; align *= 2) {
         for (size_t i = 0; i < COUNT(sizes); i++) {
-            char *p = hm_test_memalign(align, sizes[i]), *q = hm_test_memalign(align, sizes[i]);
+            char *p = hm_test_memalign(align, sizes[i]),
+                 *q = hm_test_memalign(align, sizes[i]);
 
             assert_true(p != NULL && q != NULL && p != q);
             assert_true(is_aligned(p, align) && is_aligned(q, align));
@@ -77,7 +78,7 @@ static void calloc_is_zero_in_used_memory(void **state)
     }
 }
 
-/* ---- realloc ---------------------------------------------------------------------------- */
+/* ---- realloc ------------------------------------------------------------------------- */
 
 static void realloc_keeps_the_content_from_any_size_to_any_other(void **state)
 {
@@ -162,7 +163,7 @@ static void what_cannot_be_resized_is_unchanged(void **state)
     }
 }
 
-/* ---- Blocks between threads ------------------------------------------------------------------ */
+/* ---- Blocks between threads ---------------------------------------------------------- */
 
 static void *resize_and_free(void *arg)
 {
@@ -206,8 +207,9 @@ static void the_same_with_every_call_checked(void **state)
 static void the_same_with_tiny_caches(void **state)
 {
     (void)state;
-    assert_true(is_rerun() || passes_with("tls_cache_min=4,tls_cache_max=4,bigcache_bytes=0,"
-                                          "superslab_size=512K,trim_interval=0"));
+    assert_true(is_rerun() ||
+                passes_with("tls_cache_min=4,tls_cache_max=4,bigcache_bytes=0,"
+                            "superslab_size=512K,trim_interval=0"));
 }
 
 int main(void)

@@ -15,7 +15,7 @@ static int set_up(void **state)
     return 0;
 }
 
-/* ---- Without fork --------------------------------------------------------------------- */
+/* ---- Without fork -------------------------------------------------------------------- */
 
 static size_t shared; /* not atomic: what the lock guards */
 
@@ -106,7 +106,7 @@ static void a_sleeper_is_woken_by_the_release(void **state)
     assert_true(got);
 }
 
-/* ---- While a thread forks ---------------------------------------------------------------- */
+/* ---- While a thread forks ------------------------------------------------------------ */
 
 static void fork_takes_both(void)
 {
@@ -150,7 +150,8 @@ static void the_forking_thread_passes_through_its_locks(void **state)
         assert_true(hm_lock_try(&second));
         hm_lock_release(&second);
         hm_lock_release(&lock);
-        assert_false(other_thread_can_acquire()); /* the release did not end the fork's hold */
+        assert_false(
+            other_thread_can_acquire()); /* the release did not end the fork's hold */
     }
     fork_is_over();
 }
@@ -173,8 +174,8 @@ static void *acquire_as_a_waiter(void *result)
     return NULL;
 }
 
-/* A holds, B sleeps, this thread forks: it gets the lock from A, and B goes on without, or had
- * it in between. Nobody is left asleep. */
+/* A holds, B sleeps, this thread forks: it gets the lock from A, and B goes on without,
+ * or had it in between. Nobody is left asleep. */
 static void a_fork_waits_for_the_holder_and_sends_sleepers_on(void **state)
 {
     (void)state;
@@ -240,8 +241,8 @@ IN_CHILD(the_child_of_a_fork_has_free_locks)
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-/* Threads that lock all the time, and one that takes and gives as a fork does: what the lock
- * guards is never in two hands, and the others never wait for the fork's end. */
+/* Threads that lock all the time, and one that takes and gives as a fork does: what the
+ * lock guards is never in two hands, and the others never wait for the fork's end. */
 static _Atomic bool stop;
 static _Atomic uint64_t passed, refused;
 
@@ -279,7 +280,8 @@ static void forks_and_holders_exclude_each_other(void **state)
 
         assert_int_equal(seen % 2, 0);
         if (i % 16 == 0)
-            WAIT_UNTIL(atomic_load(&refused) > before); /* while it is held: nobody waits */
+            WAIT_UNTIL(atomic_load(&refused) >
+                       before); /* while it is held: nobody waits */
         assert_int_equal(shared, seen);
         before = atomic_load(&passed);
         fork_is_over();

@@ -12,7 +12,8 @@ static char *take(size_t size, size_t align)
     char *p = hm_medium_take(0, size, align, &zeroed);
 
     REQUIRE(p != NULL && is_aligned(p, align) && is_aligned(p, HM_UNIT));
-    REQUIRE(hm_medium_usable(p) >= size && hm_medium_usable(p) < size + HM_UNIT + (size == 0));
+    REQUIRE(hm_medium_usable(p) >= size &&
+            hm_medium_usable(p) < size + HM_UNIT + (size == 0));
     REQUIRE(!zeroed || all_bytes(p, hm_medium_usable(p), 0));
     return p;
 }
@@ -100,7 +101,6 @@ IN_CHILD(a_used_block_is_not_called_zero)
     give(p);
     REQUIRE(hm_medium_take(0, 100000, 16, &zeroed) == p && !zeroed);
 }
-
 
 static void *work(void *arg)
 {

@@ -19,7 +19,8 @@ static void every_size_is_aligned_and_apart(void **state)
     for (size_t size = 1; size <= MOST; size++) {
         objects[size] = hm_meta_alloc(size);
         assert_non_null(objects[size]);
-        assert_true(is_aligned(objects[size], size >= HM_CACHE_LINE ? HM_CACHE_LINE : 16));
+        assert_true(
+            is_aligned(objects[size], size >= HM_CACHE_LINE ? HM_CACHE_LINE : 16));
         memset(objects[size], (int)(size % 251), size);
     }
     for (size_t size = 1; size <= MOST; size++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* process: fork among threads. What must hold is that a child can allocate, whichever thread
- * forked and whatever the others were doing. */
+/* process: fork among threads. What must hold is that a child can allocate, whichever
+ * thread forked and whatever the others were doing. */
 #include "support.h"
 
 #include "process.h"
@@ -160,6 +160,7 @@ static void a_fork_may_meet_the_end_of_a_thread(void **state)
 
 int main(void)
 {
+    SKIP_ALL_UNDER_TSAN("forks of a process with threads");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_may_fork_at_the_same_time),
         cmocka_unit_test(a_thread_that_never_allocated_may_fork),

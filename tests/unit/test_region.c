@@ -113,7 +113,8 @@ static void clearing_needs_no_memory(void **state)
 IN_CHILD(without_memory_nothing_is_set)
 {
     static const int calls[] = {SYS_mmap};
-    const uintptr_t known = 200 * LEAF - GRANULE; /* the range's first leaf is there already */
+    const uintptr_t known =
+        200 * LEAF - GRANULE; /* the range's first leaf is there already */
 
     REQUIRE(hm_region_set(ADDR(known - GRANULE), GRANULE, 0x70));
     if (!refuse_calls(calls, COUNT(calls), ENOMEM))

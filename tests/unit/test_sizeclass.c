@@ -68,7 +68,8 @@ static void the_blocks_of_a_slab_fill_it(void **state)
     (void)state;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         const struct hm_class *c = &hm_classes[cls];
-        size_t room = (size_t)c->units << HM_UNIT_SHIFT, used = (size_t)c->blocks * c->size;
+        size_t room = (size_t)c->units << HM_UNIT_SHIFT,
+               used = (size_t)c->blocks * c->size;
 
         assert_true(used <= room);
         assert_true(room - used < c->size);

@@ -24,7 +24,8 @@ static char *take(enum hm_kind kind, hm_state **state)
 
 static bool in_window(const char *p)
 {
-    return (uintptr_t)p - hm_window_fast.base < hm_window_fast.all_granules << HM_LARGE_SHIFT;
+    return (uintptr_t)p - hm_window_fast.base < hm_window_fast.all_granules
+                                                    << HM_LARGE_SHIFT;
 }
 
 IN_CHILD(a_place_is_memory_that_reads_as_zero)
@@ -192,13 +193,14 @@ IN_CHILD(a_limit_on_address_space_makes_the_window_smaller)
 {
     struct rlimit limit = {8 * HM_GIB, 8 * HM_GIB};
 
-    setrlimit(RLIMIT_AS, &limit); /* a sanitizer has more than that already: then no window */
+    setrlimit(RLIMIT_AS,
+              &limit); /* a sanitizer has more than that already: then no window */
     window_up(256 * HM_GIB);
     REQUIRE(hm_window_fast.all_granules << HM_LARGE_SHIFT <= 8 * HM_GIB);
 }
 
-/* What was given back is neither resident nor charged: the system call that says so is the
- * one that would make it writable again. */
+/* What was given back is neither resident nor charged: the system call that says so is
+ * the one that would make it writable again. */
 IN_CHILD(what_is_given_back_costs_no_memory)
 {
     hm_state *state;
