@@ -93,8 +93,8 @@ void hm_report_gather(struct hakmem_stats *s)
 #define FIELDS(X) \
     X(small_bytes) X(cached_bytes) X(medium_bytes) X(big_bytes) X(bigcache_bytes) \
     X(retained_bytes) X(mapped_bytes) X(mapped_peak) X(metadata_bytes) \
-    X(superslabs) X(superslabs_peak) X(superslabs_mapped) X(superslabs_released) X(slabs) \
-    X(thread_caches) X(parked_caches) \
+    X(superslabs) X(superslabs_peak) X(superslabs_mapped) X(superslabs_released) \
+    X(slabs) X(thread_caches) X(parked_caches) \
     X(refills) X(refilled_blocks) X(flushes) X(flushed_blocks) \
     X(bigcache_hits) X(bigcache_misses) X(trims) X(trimmed_bytes) \
     X(mmap_calls) X(munmap_calls) X(madvise_calls) X(mprotect_calls) X(mremap_calls) \

@@ -58,9 +58,13 @@ unit_tests = \
 	tests/unit/test_region \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
+	tests/unit/test_slab_threads \
 	tests/unit/test_superslab \
+	tests/unit/test_superslab_trim \
 	tests/unit/test_sys \
+	tests/unit/test_tcache \
 	tests/unit/test_text \
+	tests/unit/test_trim \
 	tests/unit/test_window
 tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
@@ -90,12 +94,20 @@ tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sizeclass_LDADD = $(unit_ldadd)
 tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_slab_LDADD = $(unit_ldadd)
+tests_unit_test_slab_threads_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_slab_threads_LDADD = $(unit_ldadd)
 tests_unit_test_superslab_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_superslab_LDADD = $(unit_ldadd)
+tests_unit_test_superslab_trim_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_superslab_trim_LDADD = $(unit_ldadd)
 tests_unit_test_sys_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sys_LDADD = $(unit_ldadd)
+tests_unit_test_tcache_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_tcache_LDADD = $(unit_ldadd)
 tests_unit_test_text_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_text_LDADD = $(unit_ldadd)
+tests_unit_test_trim_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_trim_LDADD = $(unit_ldadd)
 tests_unit_test_window_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_window_LDADD = $(unit_ldadd)
 
@@ -224,6 +236,7 @@ endif
 
 EXTRA_DIST += $(scripts) $(meta_tests) tests/static/static.t tests/no-cmocka.t \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
-	tests/unit/conf_load.h tests/unit/layers.h tests/preload/Preload.pm \
+	tests/unit/conf_load.h tests/unit/layers.h tests/unit/rerun.h \
+	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
 	tests/meta/Repo.pm \
 	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden

@@ -40,9 +40,9 @@ static UNUSED void layers_up(const char *conf)
     hm_big_init();
 }
 
-/* From now on the kernel answers these system calls of this process with an error. False:
- * it cannot be asked to. */
-static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
+/* From now on the kernel does not execute these system calls of this process but does
+ * `action`. False: it cannot be asked to. */
+static UNUSED bool filter_calls(const int *numbers, size_t count, uint32_t action)
 {
     struct sock_filter code[16];
     size_t n = 0;
@@ -54,11 +54,22 @@ static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
         code[n++] = (struct sock_filter)BPF_JUMP(
             BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)numbers[i], (uint8_t)(count - i), 0);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-                                             SECCOMP_RET_ERRNO | (uint32_t)error);
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
     struct sock_fprog program = {(unsigned short)n, code};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* They fail with this error. */
+static UNUSED bool refuse_calls(const int *numbers, size_t count, int error)
+{
+    return filter_calls(numbers, count, SECCOMP_RET_ERRNO | (uint32_t)error);
+}
+
+/* They raise SIGSYS, in their midst. */
+static UNUSED bool trap_calls(const int *numbers, size_t count)
+{
+    return filter_calls(numbers, count, SECCOMP_RET_TRAP);
 }
 
 /* A sanitizer's shadow memory makes what is resident no measure of ours. */

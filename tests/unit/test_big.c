@@ -355,8 +355,10 @@ IN_CHILD(an_extent_of_several_mappings_stays_as_it_is)
     fill(p, 8 * G, 1);
     REQUIRE(mprotect(p + 4 * G, 4 * G, PROT_READ) == 0); /* two mappings now */
     struct hm_big *b = extent(p);
+    size_t before = status_bytes("VmSize:");
     char *q = hm_big_resize(b, 1000 * G);
 
+    REQUIRE(status_bytes("VmSize:") < before + 100 * G); /* nor is address space lost */
     REQUIRE(q == NULL && b->base == p && b->size == 8 * G && live() == 8 * G);
     REQUIRE(extent(p + 8 * G - 1) == b && intact(p, 8 * G, 1));
     REQUIRE(mprotect(p + 4 * G, 4 * G, PROT_READ | PROT_WRITE) == 0);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+/* tcache: bins that grow and age, caches that outlive their threads. */
+#include "layers.h"
+
+#include "tcache.h"
+
+#define CONF "shards = 1\nsuperslab_size = 512K\naddress_window = 1G\nempty_reserve = 0\n"
+
+enum { MANY = 4096 };
+
+static void *blocks[MANY];
+
+static struct hm_tcache *cache_up(const char *conf)
+{
+    layers_up(conf);
+    hm_tcache_init();
+    struct hm_tcache *tc = hm_tcache_start();
+
+    REQUIRE(tc != NULL);
+    return tc;
+}
+
+static void take_many(struct hm_tcache *tc, unsigned cls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        blocks[i] = hm_tcache_take(tc, cls);
+        REQUIRE(blocks[i] != NULL && hm_load_relaxed(hm_window_state(blocks[i])) == cls);
+    }
+}
+
+static void give_many(struct hm_tcache *tc, unsigned cls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        hm_tcache_give(tc, cls, blocks[i], hm_window_state(blocks[i]));
+        REQUIRE(hm_load_relaxed(hm_window_state(blocks[i])) == 0);
+    }
+}
+
+static struct hm_tcache_totals totals(void)
+{
+    struct hm_tcache_totals t;
+
+    hm_tcache_totals(&t);
+    return t;
+}
+
+/* C1, for every bin. */
+static void bins_are_sound(struct hm_tcache *tc)
+{
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        struct hm_slot *top = hm_load_relaxed(&tc->bin_ends.top[cls]);
+        struct hm_slot *bottom = hm_load_relaxed(&tc->bins[cls].bottom);
+
+        REQUIRE(tc->bin_ends.limit[cls] <= top && top <= bottom);
+        REQUIRE(bottom == tc->bin_ends.limit[cls] + tc->bins[cls].capacity);
+        REQUIRE(bottom->block == NULL);
+        for (; top < bottom; top++)
+            REQUIRE(hm_slab_of(top->block)->cls == cls &&
+                    hm_load_relaxed(top->state) == 0);
+    }
+}
+
+static size_t slabs_in_use;
+
+static void count_run(struct hm_slab *run, void *arg)
+{
+    (void)run;
+    (void)arg;
+    slabs_in_use++;
+}
+
+static size_t slabs(void)
+{
+    slabs_in_use = 0;
+    hm_superslab_each(count_run, NULL);
+    return slabs_in_use;
+}
+
+/* ---- A bin --------------------------------------------------------------------------- */
+
+IN_CHILD(a_thread_has_one_cache)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    REQUIRE(hm_tcache_self->cache == tc && tc->front == &tc->bin_ends);
+    REQUIRE(totals().caches == 1 && totals().parked == 0 && hm_tcache_threads() == 1);
+    bins_are_sound(tc);
+    REQUIRE(slabs() == 0);
+}
+
+IN_CHILD(the_lowest_address_comes_first_and_the_last_freed_again)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    take_many(tc, 1, 40);
+    for (size_t i = 1; i < 40; i++)
+        REQUIRE((char *)blocks[i] == (char *)blocks[i - 1] + 16);
+    give_many(tc, 1, 10);
+    REQUIRE(hm_tcache_take(tc, 1) == blocks[9]);
+    REQUIRE(hm_tcache_take(tc, 1) == blocks[8]);
+}
+
+IN_CHILD(refills_start_small_and_double_up_to_the_target)
+{
+    struct hm_tcache *tc = cache_up("refill_start = 64\nrefill_target = 32K:32\n" CONF);
+    uint64_t before = 0;
+    unsigned expect = 4;
+
+    for (int refill = 0; refill < 7; refill++) {
+        uint64_t refills = totals().refills;
+
+        while (totals().refills == refills)
+            REQUIRE(hm_tcache_take(tc, 1) != NULL);
+        REQUIRE(totals().refilled - before == expect);
+        before = totals().refilled;
+        expect = expect < 32 ? expect * 2 : 32;
+    }
+    bins_are_sound(tc);
+}
+
+IN_CHILD(a_bin_grows_until_an_oscillation_fits)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    for (int cycle = 0; cycle < 20; cycle++) {
+        take_many(tc, 4, 900);
+        give_many(tc, 4, 900);
+        bins_are_sound(tc);
+    }
+    struct hm_tcache_totals before = totals();
+
+    for (int cycle = 0; cycle < 20; cycle++) {
+        take_many(tc, 4, 900);
+        give_many(tc, 4, 900);
+    }
+    REQUIRE(totals().flushes == before.flushes && totals().refills == before.refills);
+    REQUIRE(tc->bins[4].capacity <= 1024 && tc->bins[4].capacity >= 900);
+    REQUIRE(totals().cached_bytes >= 900 * 64);
+}
+
+IN_CHILD(no_bin_grows_beyond_its_bound)
+{
+    struct hm_tcache *tc = cache_up("tls_cache_max = 32\n" CONF);
+
+    for (int cycle = 0; cycle < 20; cycle++) {
+        take_many(tc, 4, 900);
+        give_many(tc, 4, 900);
+        bins_are_sound(tc);
+        REQUIRE(tc->bins[4].capacity <= 32);
+    }
+    REQUIRE(totals().flushes > 20);
+}
+
+IN_CHILD(no_cache_grows_beyond_its_bound)
+{
+    struct hm_tcache *tc = cache_up("tls_cache_bytes = 256K\n" CONF);
+
+    for (int cycle = 0; cycle < 5; cycle++) {
+        for (unsigned cls = 1; cls < HM_CLASSES; cls += 3) {
+            take_many(tc, cls, 300);
+            give_many(tc, cls, 300);
+            REQUIRE(tc->bytes <= 256 * HM_KIB);
+        }
+    }
+    bins_are_sound(tc);
+    size_t sum = 0, least = 0;
+
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        sum += (size_t)tc->bins[cls].capacity * hm_classes[cls].size;
+        if (tc->bins[cls].capacity != 0)
+            least += hm_max(2, hm_min(16, 32 * HM_KIB / hm_classes[cls].size)) *
+                     hm_classes[cls].size;
+    }
+    REQUIRE(sum == tc->bytes + least);
+}
+
+static pthread_barrier_t barrier;
+static struct hm_tcache *caches[4];
+
+static void *fill_a_cache(void *arg)
+{
+    size_t me = *(size_t *)arg;
+    struct hm_tcache *tc = hm_tcache_start();
+    void *mine[600];
+
+    REQUIRE(tc != NULL);
+    caches[me] = tc;
+    for (int cycle = 0; cycle < 10; cycle++) {
+        for (size_t i = 0; i < COUNT(mine); i++)
+            mine[i] = hm_tcache_take(tc, 40);
+        for (size_t i = 0; i < COUNT(mine); i++)
+            hm_tcache_give(tc, 40, mine[i], hm_window_state(mine[i]));
+    }
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+IN_CHILD(all_caches_together_keep_the_bound_of_the_process)
+{
+    size_t me[4] = {0, 1, 2, 3};
+    pthread_t threads[4];
+
+    cache_up("process_cache_bytes = 512K\n" CONF);
+    pthread_barrier_init(&barrier, NULL, 5);
+    for (size_t i = 0; i < 4; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, fill_a_cache, &me[i]) == 0);
+    pthread_barrier_wait(&barrier);
+    size_t sum = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        sum += caches[i]->bytes;
+    REQUIRE(sum > 0 &&
+            sum <= 512 * HM_KIB + 3 * 512 * HM_KIB / 2); /* a race's worth more */
+    pthread_barrier_wait(&barrier);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}
+
+IN_CHILD(what_is_flushed_are_the_oldest)
+{
+    struct hm_tcache *tc = cache_up("tls_cache_min = 16\ntls_cache_max = 16\n"
+                                    "refill_target = 32K:16\n" CONF);
+
+    take_many(tc, 10, 17);
+    give_many(tc, 10, 17); /* the seventeenth finds the bin full of the first sixteen */
+    REQUIRE(totals().flushes == 1 && totals().flushed == 8);
+    for (size_t i = 17; i-- > 8;)
+        REQUIRE(hm_tcache_take(tc, 10) == blocks[i]);
+}
+
+/* ---- Ageing and flushing ------------------------------------------------------------- */
+
+IN_CHILD(an_idle_bin_ages_down_to_nothing)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    for (int cycle = 0; cycle < 10; cycle++) {
+        take_many(tc, 4, 900);
+        give_many(tc, 4, 900);
+    }
+    uint64_t full = totals().cached_bytes;
+
+    hm_tcache_age(tc); /* it was used since the last time: nothing */
+    REQUIRE(totals().cached_bytes == full);
+    hm_tcache_age(tc);
+    REQUIRE(totals().cached_bytes <= full / 2 + 64 && totals().cached_bytes > full / 4);
+    for (int i = 0; i < 15; i++) {
+        hm_tcache_age(tc);
+        bins_are_sound(tc);
+    }
+    REQUIRE(totals().cached_bytes == 0 && tc->bytes == 0);
+    REQUIRE(tc->bins[4].current == NULL && slabs() == 0);
+}
+
+IN_CHILD(a_used_bin_does_not_age)
+{
+    struct hm_tcache *tc = cache_up("tls_cache_max = 16\n" CONF);
+
+    for (int i = 0; i < 20; i++) {
+        take_many(tc, 4, 100); /* misses */
+        give_many(tc, 4, 100);
+        uint64_t before = totals().cached_bytes;
+
+        hm_tcache_age(tc);
+        REQUIRE(totals().cached_bytes == before);
+    }
+}
+
+IN_CHILD(a_flush_leaves_no_block_and_no_slab)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        take_many(tc, cls, 100);
+        give_many(tc, cls, 100);
+    }
+    REQUIRE(slabs() > 0 && totals().cached_bytes > 0);
+    hm_tcache_flush(tc);
+    REQUIRE(totals().cached_bytes == 0 && slabs() == 0);
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+        REQUIRE(tc->bins[cls].current == NULL);
+    bins_are_sound(tc);
+    REQUIRE(totals().refilled == totals().flushed);
+    take_many(tc, 1, 10); /* and it goes on */
+}
+
+/* ---- Without a cache ----------------------------------------------------------------- */
+
+IN_CHILD(without_a_cache_blocks_come_one_by_one)
+{
+    cache_up(CONF);
+    take_many(NULL, 30, 100);
+    for (size_t i = 1; i < 100; i++)
+        REQUIRE(blocks[i] != blocks[i - 1]);
+    REQUIRE(totals().refills == 0);
+    give_many(NULL, 30, 100);
+    REQUIRE(slabs() == 0);
+}
+
+IN_CHILD(every_call_is_checked_when_asked_for)
+{
+    struct hm_tcache *tc = cache_up("check = full\n" CONF);
+
+    REQUIRE(hm_tcache_self != &tc->bin_ends && hm_tcache_self->cache == tc);
+    take_many(tc, 7, 50);
+    give_many(tc, 7, 50);
+    for (unsigned i = 0; i < HM_STATES; i++) { /* the fast paths never see the blocks */
+        REQUIRE(hm_load_relaxed(&hm_tcache_self->top[i])->block == NULL);
+        REQUIRE(hm_load_relaxed(&hm_tcache_self->top[i]) == hm_tcache_self->limit[i]);
+    }
+}
+
+/* ---- Caches and threads -------------------------------------------------------------- */
+
+static void *use_and_end(void *arg)
+{
+    struct hm_tcache *tc = hm_tcache_start();
+
+    REQUIRE(tc != NULL);
+    *(struct hm_tcache **)arg = tc;
+    void *mine[100];
+
+    for (size_t i = 0; i < COUNT(mine); i++)
+        mine[i] = hm_tcache_take(tc, 20);
+    for (size_t i = 0; i < COUNT(mine); i++)
+        hm_tcache_give(tc, 20, mine[i], hm_window_state(mine[i]));
+    return NULL;
+}
+
+IN_CHILD(the_cache_of_an_ended_thread_serves_the_next)
+{
+    struct hm_tcache *first, *second;
+
+    cache_up(CONF);
+    run_threads(1, use_and_end, &first, sizeof first);
+    REQUIRE(totals().caches == 1 && totals().parked == 1 && hm_tcache_threads() == 1);
+    uint64_t refills = totals().refills, cached = totals().cached_bytes;
+
+    REQUIRE(cached > 0 && first->bins[20].current == NULL);
+    REQUIRE(hm_tcache_parked_untrimmed());
+    run_threads(1, use_and_end, &second, sizeof second);
+    REQUIRE(first == second);
+    REQUIRE(totals().refills - refills < refills); /* its blocks were there already */
+    REQUIRE(totals().caches == 1 && totals().parked == 1);
+}
+
+IN_CHILD(a_parked_cache_is_trimmed_by_age)
+{
+    struct hm_tcache *old, *young;
+
+    cache_up(CONF);
+    hm_store_relaxed(&hm_clock, 1000);
+    run_threads(1, use_and_end, &old, sizeof old);
+    hm_tcache_trim_parked(999);
+    REQUIRE(totals().cached_bytes > 0);
+    hm_tcache_trim_parked(1000);
+    REQUIRE(totals().cached_bytes == 0 && slabs() == 0);
+    REQUIRE(totals().parked == 1 && !hm_tcache_parked_untrimmed());
+    hm_store_relaxed(&hm_clock, 5000);
+    run_threads(1, use_and_end, &young, sizeof young);
+    REQUIRE(young == old && hm_tcache_parked_untrimmed());
+    hm_tcache_trim_parked(2000);
+    REQUIRE(totals().cached_bytes > 0);
+    hm_tcache_trim_parked(UINT64_MAX - 1);
+    REQUIRE(totals().cached_bytes == 0 && !hm_tcache_parked_untrimmed());
+}
+
+static _Atomic bool stop;
+
+static void *trim_all_the_time(void *unused)
+{
+    while (!atomic_load(&stop))
+        hm_tcache_trim_parked(UINT64_MAX - 1);
+    return unused;
+}
+
+static void *start_threads(void *arg)
+{
+    for (long i = 0; i < scaled(200); i++)
+        run_threads(2, use_and_end, arg, sizeof(struct hm_tcache *));
+    return NULL;
+}
+
+IN_CHILD(threads_come_and_go_while_parked_caches_are_trimmed)
+{
+    struct hm_tcache *used[3][2];
+    pthread_t trimmer;
+
+    cache_up(CONF);
+    REQUIRE(pthread_create(&trimmer, NULL, trim_all_the_time, NULL) == 0);
+    run_threads(3, start_threads, used, sizeof used[0]);
+    atomic_store(&stop, true);
+    pthread_join(trimmer, NULL);
+    hm_tcache_trim_parked(UINT64_MAX - 1);
+    REQUIRE(totals().cached_bytes == 0 && slabs() == 0);
+    REQUIRE(hm_tcache_threads() == 1 && !hm_tcache_parked_untrimmed());
+    REQUIRE(totals().parked <= 8); /* never more caches than there were threads at once */
+}
+
+static void *use_and_wait(void *arg)
+{
+    struct hm_tcache *tc = hm_tcache_start();
+
+    (void)arg;
+    REQUIRE(hm_tcache_take(tc, 20) != NULL && hm_tcache_take(tc, 1) != NULL);
+    for (int i = 0; i < 3000; i++)
+        REQUIRE(hm_tcache_take(tc, 1) != NULL); /* enough for a slab of its own */
+    pthread_barrier_wait(&barrier);
+    pause();
+    return NULL;
+}
+
+IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
+{
+    pthread_t thread;
+
+    cache_up(CONF);
+    pthread_barrier_init(&barrier, NULL, 2);
+    REQUIRE(pthread_create(&thread, NULL, use_and_wait, NULL) == 0);
+    pthread_barrier_wait(&barrier);
+    pid_t pid = fork();
+
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        hm_tcache_fork_child();
+        REQUIRE(hm_tcache_threads() == 1 && totals().caches == 1 && totals().parked == 1);
+        for (struct hm_tcache *tc = hm_tcache_self->cache; tc != NULL; tc = tc->next)
+            REQUIRE(tc->bins[1].current == NULL);
+        hm_tcache_trim_parked(UINT64_MAX - 1);
+        REQUIRE(totals().cached_bytes == 0);
+        _exit(0);
+    }
+    int status;
+
+    REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_has_one_cache),
+        cmocka_unit_test(the_lowest_address_comes_first_and_the_last_freed_again),
+        cmocka_unit_test(refills_start_small_and_double_up_to_the_target),
+        cmocka_unit_test(a_bin_grows_until_an_oscillation_fits),
+        cmocka_unit_test(no_bin_grows_beyond_its_bound),
+        cmocka_unit_test(no_cache_grows_beyond_its_bound),
+        cmocka_unit_test(all_caches_together_keep_the_bound_of_the_process),
+        cmocka_unit_test(what_is_flushed_are_the_oldest),
+        cmocka_unit_test(an_idle_bin_ages_down_to_nothing),
+        cmocka_unit_test(a_used_bin_does_not_age),
+        cmocka_unit_test(a_flush_leaves_no_block_and_no_slab),
+        cmocka_unit_test(without_a_cache_blocks_come_one_by_one),
+        cmocka_unit_test(every_call_is_checked_when_asked_for),
+        cmocka_unit_test(the_cache_of_an_ended_thread_serves_the_next),
+        cmocka_unit_test(a_parked_cache_is_trimmed_by_age),
+        cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
+        cmocka_unit_test(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have),
+    };
+
+    return RUN_TESTS(tests);
+}
