@@ -195,6 +195,7 @@ tests_static_test_static_LDFLAGS = $(AM_LDFLAGS) -all-static
 meta_tests = \
 	tests/meta/docs.t \
 	tests/meta/elf.t \
+	tests/meta/fastpath.t \
 	tests/meta/install.t \
 	tests/meta/layers.t \
 	tests/meta/sources.t \
