@@ -289,7 +289,12 @@ void *hm_heap_realloc(void *p, size_t size)
         return p;
     }
     bool zeroed;
+    int saved = errno;
     void *to = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
+    if (to == NULL && size <= have) {
+        errno = saved; /* no smaller block to be had: this one serves */
+        return p;
+    }
     if (to == NULL)
         return NULL;
     memcpy(to, p, hm_min(have, size));

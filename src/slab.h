@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* slab: a run of units cut into equal blocks; free blocks are bits in a map outside it.
  *
- *   life   [ 63 generation 32 | … | JOINING 18 | LISTED 17 | CURRENT 16 | 15 count 0 ]
+ *   life   [ 63 generation 32 | … | JOINING 26 | LISTED 25 | CURRENT 24 | 23 count 0 ]
+ *
+ *   The count needs 11 bits; between the two steps of give (B1) it may stand higher by a
+ *   batch for each thread that is there.
  *
  *   state     entered by                              left by
  *   CURRENT   make, from a run; adopt                 let go
@@ -37,10 +40,10 @@
 
 #include "superslab.h"
 
-#define HM_LIFE_COUNT 0xffffu
-#define HM_LIFE_CURRENT 0x10000u
-#define HM_LIFE_LISTED 0x20000u
-#define HM_LIFE_JOINING 0x40000u
+#define HM_LIFE_COUNT 0xffffffu
+#define HM_LIFE_CURRENT 0x1000000u
+#define HM_LIFE_LISTED 0x2000000u
+#define HM_LIFE_JOINING 0x4000000u
 #define HM_LIFE_GENERATION 32
 
 /* A free block as thread caches hold it: its address and where its state byte is. */
