@@ -243,10 +243,10 @@ static void release(const struct found *f, void *p, const char *call, const void
     } else {
         hm_tcache_give(tc, f->cls, p, f->state);
     }
-    /* A few large blocks can be all that a process frees before it idles. */
-    bool is_small = f->big == NULL && f->cls != HM_STATE_MEDIUM;
-    if (hm_trim_tick(tc) || !is_small)
-        hm_helper_tick(caller);
+    hm_trim_tick(tc);
+    /* Not only when the tick looks at the clock: what is freed now may be all that the
+     * process frees before it idles. */
+    hm_helper_tick(caller);
 }
 
 void hm_heap_free(void *p, const void *caller)

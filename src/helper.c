@@ -67,7 +67,9 @@ static void *helper_run(void *unused)
         hm_sys_futex_wait(&never, 0, hm_max(HM_LIVE(trim_interval), 1));
         if (hm_trim_pass() > 0 || hm_trim_anything_left())
             continue;
-        hm_store_relaxed(&helper, IDLE);
+        /* Full barriers, this one and those of the counters that whoever frees changes
+         * before it looks at `helper`: one of the two sees what the other did. */
+        atomic_exchange(&helper, IDLE);
         /* What was freed since then may have found it WAITING, and not have woken it. */
         if (!hm_trim_anything_left())
             hm_sys_futex_wait(&helper, IDLE, 0);
