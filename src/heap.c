@@ -26,7 +26,6 @@ static HM_COLD void prepare(void)
     hm_clock_update();
     hm_meta_init();
     hm_conf_load(&start);
-    hm_fail_init(hm_conf_profile(), start.secure);
     /* Address space is free only where it is not limited. */
     size_t window =
         hm_os_address_limit() == SIZE_MAX ? hm_pow2_ceil(4 * hm_os_memory()) : 0;
