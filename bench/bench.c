@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -173,11 +174,29 @@ struct bench_starter {
     pthread_barrier_t *barrier;
     void *(*body)(void *);
     void *arg;
+    size_t number;
 };
+
+/* Keeps the calling thread on the n-th of the CPUs that the process may use, counted round
+ * and round. Where the system does not let it, the run is noisier, not wrong. */
+static void stay_on_cpu(size_t n)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof(all), &all) != 0)
+        return;
+    n %= (size_t)CPU_COUNT(&all);
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all) || n-- > 0)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof(one), &one);
+}
 
 static void *start_together(void *arg)
 {
     const struct bench_starter *starter = (const struct bench_starter *)arg;
+    stay_on_cpu(starter->number);
     pthread_barrier_wait(starter->barrier);
     return starter->body(starter->arg);
 }
@@ -197,7 +216,7 @@ void bench_threads(long count, void *(*body)(void *), void *args, size_t arg_siz
         (struct bench_starter *)bench_check(calloc(n, sizeof(*starters)));
     pthread_barrier_init(&barrier, NULL, (unsigned)n);
     for (size_t i = 0; i < n; i++) {
-        starters[i] = (struct bench_starter){&barrier, body, (char *)args + i * arg_size};
+        starters[i] = (struct bench_starter){&barrier, body, (char *)args + i * arg_size, i};
         bench_spawn(&threads[i], start_together, &starters[i]);
     }
     for (size_t i = 0; i < n; i++)

@@ -67,7 +67,9 @@ void bench_table_end(void *table, size_t count, size_t size);
 uint64_t bench_ns(void);
 
 /* Runs threads that each get their element of an array, and waits for all of them. They
- * start at the same moment. */
+ * start at the same moment, thread i on CPU i modulo the number of CPUs: whether two that
+ * exchange blocks share a CPU would else be the scheduler's choice, different in every
+ * run, and decide more than any allocator does. */
 void bench_threads(long count, void *(*body)(void *), void *args, size_t arg_size);
 void bench_spawn(pthread_t *thread, void *(*body)(void *), void *arg);
 
@@ -140,9 +142,14 @@ static inline void *bench_check(void *p)
     return p;
 }
 
+/* Every page of a block is written to, as by who means to use what it asked for: else
+ * resident memory would tell whether blocks happen to begin at the page's first byte. */
 static inline void *bench_alloc(size_t size, uint64_t tag)
 {
+    enum { PAGE = 4096 };
     char *p = (char *)bench_check(malloc(size));
+    for (size_t i = PAGE; i < size; i += PAGE)
+        ((volatile char *)p)[i] = 1;
     memcpy(p, &tag, sizeof(tag));
     memcpy(p + size - sizeof(tag), &tag, sizeof(tag));
     return p;
@@ -158,15 +165,6 @@ static inline uint64_t bench_free(void *block, size_t size)
         bench_fail("a block was overwritten");
     free(block);
     return first;
-}
-
-/* Writes into every page of a block but not into the words that bench_alloc wrote, as who
- * means to use all of it does. */
-static inline void bench_touch(void *block, size_t size)
-{
-    enum { PAGE = 4096, WORD = sizeof(uint64_t) };
-    for (size_t i = WORD; i + WORD < size; i += PAGE)
-        ((volatile char *)block)[i] = 1;
 }
 
 #ifdef __cplusplus

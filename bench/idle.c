@@ -51,7 +51,6 @@ static size_t climb(struct slot *slot, struct bench_random *r)
     for (size_t bytes = 0; bytes < (size_t)peak; bytes += slot[count++].size) {
         slot[count].size = bench_size(r, min, max);
         slot[count].block = bench_alloc(slot[count].size, r->state);
-        bench_touch(slot[count].block, slot[count].size);
     }
     return count;
 }

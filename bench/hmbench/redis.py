@@ -13,9 +13,11 @@ SERVER = (
     "redis-server --port 0 --save --appendonly no --daemonize no --unixsocket".split()
 )
 # Small and middling values, a few thousand keys, requests in packs of sixteen so that the
-# server works more than the kernel.
+# server works more than the kernel. No long replies (lrange): nearly all of their time the
+# kernel copies them to the socket, and takes up to three times as long for it depending on
+# where in a page the reply's buffer happens to lie, whoever allocated it.
 LOAD = "-q -P 16 -c 20 -r 30000 -d 200".split()
-TESTS = "set,get,incr,lpush,rpop,sadd,hset,zadd,lrange_100,mset"
+TESTS = "set,get,incr,lpush,rpop,sadd,hset,zadd,mset"
 
 SECONDS_TO_START = 10
 
