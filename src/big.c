@@ -10,6 +10,9 @@
 /* Extents looked at in one bin for the best fit: more finds little and costs every miss.
  */
 #define FIT_LOOKS 16
+/* What BigCache may always hold, within bigcache_bytes: a share of little is not worth a
+ * system call. */
+#define SLACK_MIN (4 * HM_MIB)
 
 static struct {
     struct hm_lock lock;
@@ -18,6 +21,9 @@ static struct {
     struct hm_big *oldest, *youngest; /* [L:lock] */
     struct hm_big *unused;            /* [L:lock] descriptors */
     struct hm_big *_Atomic deferred;  /* [any] freed while fork elsewhere */
+    /* [any] Most live bytes since the last pass of trimming, and between the two before.
+     * An update lost to a race costs a mapping at worst. */
+    _Atomic size_t peak, earlier_peak;
 } big;
 
 struct hm_big_counts hm_big_counts;
@@ -186,10 +192,29 @@ static void cut(struct hm_big *b, size_t size, uint64_t freed_at)
     cache_merge(rest);
 }
 
+static void count_live(size_t more)
+{
+    size_t live = hm_add_relaxed(&hm_big_counts.live_bytes, more) + more;
+    if (live > hm_load_relaxed(&big.peak))
+        hm_store_relaxed(&big.peak, live);
+}
+
 static void set_live(struct hm_big *b)
 {
-    hm_add_relaxed(&hm_big_counts.live_bytes, b->size);
+    count_live(b->size);
     hm_store_release(&b->life, HM_BIG_LIVE);
+}
+
+/* Bytes that BigCache may hold now. Live and cached together are bounded by what was live
+ * lately and bigcache_share on top: a program that frees and allocates the same again
+ * finds it all, one whose blocks grow does not keep the outgrown. */
+static size_t cache_bound(void)
+{
+    size_t live = hm_load_relaxed(&hm_big_counts.live_bytes);
+    size_t peak = hm_max(hm_load_relaxed(&big.peak), hm_load_relaxed(&big.earlier_peak));
+    size_t slack = hm_max(peak / 100 * HM_LIVE(bigcache_share), SLACK_MIN);
+    size_t bound = peak + slack > live ? peak + slack - live : 0;
+    return hm_min(bound, HM_LIVE(bigcache_bytes));
 }
 
 /* Two descriptors in reserve let every operation under the lock split what it must. */
@@ -258,6 +283,7 @@ static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
     if (ok) {
         *zeroed = true;
         set_live(b);
+        hm_big_trim(0, cache_bound()); /* nothing of it served: this may be instead */
         return b->base;
     }
     if (hm_lock_acquire(&big.lock)) {
@@ -341,7 +367,7 @@ bool hm_big_give(struct hm_big *b)
     }
     b->zeroed = false;
     b->freed_at = hm_load_relaxed(&hm_clock);
-    size_t keep = HM_LIVE(bigcache_bytes);
+    size_t keep = cache_bound();
     if (b->size > keep) {
         unmap_extent(b);
         return true;
@@ -356,6 +382,14 @@ bool hm_big_give(struct hm_big *b)
     if (hm_load_relaxed(&hm_big_counts.cached_bytes) > keep)
         hm_big_trim(0, keep);
     return true;
+}
+
+size_t hm_big_trim_due(uint64_t deadline)
+{
+    size_t live = hm_load_relaxed(&hm_big_counts.live_bytes);
+    hm_store_relaxed(&big.earlier_peak, hm_load_relaxed(&big.peak));
+    hm_store_relaxed(&big.peak, live);
+    return hm_big_trim(deadline, cache_bound());
 }
 
 size_t hm_big_trim(uint64_t deadline, size_t keep)
@@ -468,6 +502,8 @@ void *hm_big_resize(struct hm_big *b, size_t size)
     else if (size > before && !grow_in_place(b, size, &movable) &&
              !(movable && move(b, size)))
         return NULL;
-    hm_add_relaxed(&hm_big_counts.live_bytes, b->size - before);
+    count_live(b->size - before);
+    if (size > before && hm_load_relaxed(&hm_big_counts.cached_bytes) > cache_bound())
+        hm_big_trim(0, cache_bound());
     return b->base;
 }

@@ -57,6 +57,8 @@ void *hm_big_resize(struct hm_big *big, size_t size);
 /* Unmaps what was cached at `deadline` or before, then the oldest until `keep` bytes are
  * left. Returns bytes given back. */
 size_t hm_big_trim(uint64_t deadline, size_t keep);
+/* A pass of trimming: the same, for as many bytes as BigCache may hold now. */
+size_t hm_big_trim_due(uint64_t deadline);
 
 struct hm_lock *hm_big_lock(void); /* for process.c */
 

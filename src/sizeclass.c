@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "sizeclass.h"
 
-/* The shape of a slab, from the size of its blocks. Small classes: at least 64 blocks, so
- * that one word of a free map makes a refill. Large classes: at least 8. What is left
- * over at the end of a slab is address space, never touched. */
-#define UNITS(size)       \
-    ((size) <= 256    ? 1 \
-     : (size) <= 512  ? 2 \
-     : (size) <= 1024 ? 4 \
-     : (size) <= 2048 ? 2 \
-     : (size) <= 4096 ? 4 \
-     : (size) <= 8192 ? 8 \
-                      : 16)
+/* The shape of a slab, from the size of its blocks: eight blocks at least. Larger slabs
+ * would be fewer, but more of each would lie free in a program of many sizes. What is
+ * left over at the end of a slab is address space, never touched. */
+#define UNITS(size)        \
+    ((size) <= 2048    ? 1 \
+     : (size) <= 4096  ? 2 \
+     : (size) <= 8192  ? 4 \
+     : (size) <= 16384 ? 8 \
+                       : 16)
 #define INVERSE(size) ((((uint64_t)1 << 40) + (size)-1) / (size))
 #define CLASS(size)                                                        \
     {                                                                      \
         (size), UNITS(size), UNITS(size) * HM_UNIT / (size), INVERSE(size) \
     }
 
+/* What hm_slab_class means in bytes. */
+#define SMALL(size)                            \
+    CLASS((size) <= 256   ? (size)             \
+          : (size) <= 512 ? ((size) + 31) & ~31 \
+                          : ((size) + 63) & ~63)
+
 #define SMALL_4(base) \
-    CLASS((base) + 16), CLASS((base) + 32), CLASS((base) + 48), CLASS((base) + 64)
+    SMALL((base) + 16), SMALL((base) + 32), SMALL((base) + 48), SMALL((base) + 64)
 #define SMALL_16(base) \
     SMALL_4(base), SMALL_4((base) + 64), SMALL_4((base) + 128), SMALL_4((base) + 192)
 #define LARGE_8(base)                                                           \

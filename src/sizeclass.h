@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* sizeclass: which block sizes exist, and what a slab of each looks like.
  *
- *   class    1 …  64   16, 32, 48 … 1024 bytes: every multiple of 16      (small)
+ *   class    1 …  64   requests up to 16, 32, 48 … 1024 bytes             (small)
  *   class   65 … 104   1152, 1280 … 32768: eight to a doubling             (large)
  *
- * Small classes are linear, so that the class of a request is one shift, and a block
- * wastes 15 bytes at most. Large classes waste an eighth at most. Class 0 does not exist;
- * a bin of that number is always empty and always full, which sends every odd case to the
- * slow path.
+ * Small classes are linear, so that the class of a request is one shift. But above 256
+ * bytes two, above 512 bytes four neighbours share the slabs of the largest of them: with
+ * slabs of their own, a program that uses every size a little would touch three times as
+ * many pages. So there, too, are eight sizes to a doubling, and a block wastes 15 bytes
+ * or an eighth at most. Class 0 does not exist; a bin of that number is always empty and
+ * always full, which sends every odd case to the slow path.
  */
 #ifndef HM_SIZECLASS_H
 #define HM_SIZECLASS_H
@@ -30,7 +32,7 @@
 #define HM_SLAB_BLOCKS_MAX (HM_UNIT / 16)
 
 struct hm_class {
-    uint32_t size;    /* bytes of a block */
+    uint32_t size;    /* bytes of a block, those that others of the same slab have */
     uint16_t units;   /* units of a slab */
     uint16_t blocks;  /* blocks of a slab */
     uint64_t inverse; /* ceil(2^40 / size): turns an offset into a block's number */
@@ -51,6 +53,13 @@ HM_INLINE unsigned hm_class_of(size_t size)
     if (steps <= HM_SMALL_CLASSES)
         return steps == 0 ? 1 : (unsigned)steps;
     return hm_large_class[steps];
+}
+
+/* The class that stands for the slabs that `c` is served from. */
+HM_INLINE unsigned hm_slab_class(unsigned c)
+{
+    unsigned step = c <= 16 || c > HM_SMALL_CLASSES ? 1 : c <= 32 ? 2 : 4;
+    return (c + step - 1) & ~(step - 1);
 }
 
 HM_INLINE bool hm_class_is_small(unsigned c)

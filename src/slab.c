@@ -224,17 +224,29 @@ void hm_slab_let_go(struct hm_slab *slab)
         list_add(slab);
 }
 
-/* Clears the lowest `want` bits of a word of the free map; returns them. */
-static uint64_t take_bits(_Atomic uint64_t *word, unsigned want)
+/* Of a word of the free map, the blocks of 16 or 32 bytes in whole free cache lines. */
+static uint64_t whole_lines(unsigned cls, uint64_t bits)
 {
-    uint64_t bits = hm_load_relaxed(word);
+    bits &= bits >> 1;
+    if (cls == 2)
+        return (bits & UINT64_C(0x5555555555555555)) * 3;
+    return (bits & bits >> 2 & UINT64_C(0x1111111111111111)) * 15;
+}
+
+/* Clears the lowest `want` bits of a word of the free map, or as many of them as are in
+ * whole lines; returns them. */
+static uint64_t take_bits(_Atomic uint64_t *word, unsigned want, unsigned lines)
+{
+    uint64_t all = hm_load_relaxed(word);
+    uint64_t bits = lines != 0 ? whole_lines(lines, all) : all;
     if (bits == 0)
         return 0;
-    if ((unsigned)__builtin_popcountll(bits) <= want)
-        return atomic_exchange_explicit(word, 0, memory_order_acquire);
     uint64_t rest = bits;
-    for (unsigned i = 0; i < want; i++)
-        rest &= rest - 1;
+    if ((unsigned)__builtin_popcountll(bits) > want)
+        for (unsigned i = 0; i < want; i++)
+            rest &= rest - 1;
+    else
+        rest = 0;
     bits &= ~rest;
     /* Only this thread clears bits (B2), so all of these are still set. Acquire pairs
      * with the release of the thread that freed the blocks. */
@@ -242,22 +254,31 @@ static uint64_t take_bits(_Atomic uint64_t *word, unsigned want)
     return bits;
 }
 
-unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want)
+/* lines: 0, or the slab's class if only whole lines are to be taken. */
+static unsigned take_blocks(struct hm_slab *slab, struct hm_slot *out, unsigned want,
+                            unsigned lines)
 {
     const struct hm_class *c = &hm_classes[slab->cls];
     unsigned shift = hm_class_is_small(slab->cls) ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
     unsigned got = 0;
     for (unsigned w = 0; w * 64 < c->blocks && got < want; w++) {
-        uint64_t bits = take_bits(&slab->free_map[w], want - got);
-        for (; bits != 0 && got < want; bits &= bits - 1) {
+        uint64_t bits = take_bits(&slab->free_map[w], want - got, lines);
+        for (; bits != 0; bits &= bits - 1) {
             size_t offset = (w * 64 + (unsigned)__builtin_ctzll(bits)) * (size_t)c->size;
             out[got++] =
                 (struct hm_slot){slab->base + offset, slab->state + (offset >> shift)};
         }
-        if (HM_UNLIKELY(bits !=
-                        0)) /* freed between look and exchange: more than wanted */
-            atomic_fetch_or_explicit(&slab->free_map[w], bits, memory_order_release);
     }
+    return got;
+}
+
+unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
+                      bool apart)
+{
+    unsigned lines = apart && slab->cls <= 2 ? slab->cls : 0;
+    unsigned got = take_blocks(slab, out, want, lines);
+    if (got == 0 && lines != 0)
+        got = take_blocks(slab, out, want, 0);
     if (got > 0)
         atomic_fetch_add_explicit(&slab->life, got, memory_order_relaxed);
     return got;
@@ -300,32 +321,49 @@ static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
     }
 }
 
+/* Blocks freed one after the other often lie in the same few slabs, in any order: within
+ * so many, those of one slab go back together. */
+#define GIVE_TOGETHER 32
+
+/* Gives those of slots[i], i in *left, back that are in the same slab as the first. */
+static void give_slab(const struct hm_slot *slots, uint32_t *left)
+{
+    const char *first = slots[__builtin_ctz(*left)].block;
+    struct hm_slab *slab = hm_slab_of(first);
+    if (HM_UNLIKELY(slab == NULL))
+        hm_fail_misuse("free", first, "already free");
+    uint64_t bits[HM_SLAB_BLOCKS_MAX / 64];
+    unsigned cls = slab->cls, words = (hm_classes[cls].blocks + 63u) / 64, count = 0;
+    uintptr_t base = (uintptr_t)slab->base;
+    size_t size = (size_t)slab->units << HM_UNIT_SHIFT;
+    for (unsigned w = 0; w < words; w++)
+        bits[w] = 0;
+    for (uint32_t rest = *left; rest != 0; rest &= rest - 1) {
+        unsigned i = (unsigned)__builtin_ctz(rest);
+        size_t offset = (uintptr_t)slots[i].block - base;
+        if (offset >= size)
+            continue;
+        unsigned index = hm_class_index(cls, offset);
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if (HM_UNLIKELY((bits[index / 64] & bit) != 0))
+            hm_fail_misuse("free", slots[i].block, "already free");
+        bits[index / 64] |= bit;
+        *left &= ~((uint32_t)1 << i);
+        count++;
+    }
+    for (unsigned w = 0; w < words; w++)
+        if (bits[w] != 0)
+            give_bits(slab, w, bits[w]);
+    given(slab, count);
+}
+
 void hm_slab_give(const struct hm_slot *slots, unsigned count)
 {
-    unsigned i = 0;
-    while (i < count) {
-        struct hm_slab *slab = hm_slab_of(slots[i].block);
-        if (HM_UNLIKELY(slab == NULL))
-            hm_fail_misuse("free", slots[i].block, "already free");
-        const char *base = slab->base;
-        const char *end = base + ((size_t)slab->units << HM_UNIT_SHIFT);
-        unsigned first = i, cls = slab->cls, word = 0;
-        uint64_t bits = 0;
-        /* Blocks freed in a row are often neighbours: one atomic operation a word. */
-        for (; i < count; i++) {
-            const char *block = slots[i].block;
-            if (block < base || block >= end)
-                break;
-            unsigned index = hm_class_index(cls, (size_t)(block - base));
-            if (index / 64 != word && bits != 0) {
-                give_bits(slab, word, bits);
-                bits = 0;
-            }
-            word = index / 64;
-            bits |= (uint64_t)1 << index % 64;
-        }
-        give_bits(slab, word, bits);
-        given(slab, i - first);
+    for (unsigned at = 0; at < count; at += GIVE_TOGETHER) {
+        unsigned n = (unsigned)hm_min(count - at, GIVE_TOGETHER);
+        uint32_t left = UINT32_MAX >> (GIVE_TOGETHER - n);
+        while (left != 0)
+            give_slab(slots + at, &left);
     }
 }
 

@@ -64,8 +64,11 @@ void hm_slab_let_go(struct hm_slab *slab);
  * does not have: it may have been between two steps (B2), so the map decides what the
  * count is. Blocks that it was taking at that moment are lost. */
 void hm_slab_let_go_orphan(struct hm_slab *slab);
-/* Takes up to `want` blocks, lowest addresses first, out of a CURRENT slab. */
-unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want);
+/* Takes up to `want` blocks, lowest addresses first, out of a CURRENT slab. With `apart`,
+ * of the smallest blocks only such whose whole cache line is free, if there are any, so
+ * that threads that share the slab do not share lines. */
+unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
+                      bool apart);
 /* Puts blocks back into their slabs, whichever these are; aborts when one is there
  * already, which only a double free from two threads at the same moment can bring about.
  */

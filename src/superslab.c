@@ -25,7 +25,7 @@ static uint32_t units_per_superslab; /* [const] after init */
  * so that a spike's memory goes back although nothing may happen afterwards. A program
  * that maps new ones soon after is going up and down: each time the allowance doubles.
  * [any] */
-#define ALLOWANCE_BYTES (8 * HM_MIB)
+#define ALLOWANCE_BYTES (2 * HM_MIB)
 static _Atomic uint32_t allowance;
 static _Atomic uint64_t released_at; /* hm_clock of the last release at once */
 

@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Bytes that a bin of large blocks may hold when it is first used: with tls_cache_min
- * slots each, a few bins would hold megabytes. */
-#define OPEN_BYTES (32 * HM_KIB)
-/* Blocks of this much are worth a slab of one's own: a page of most machines. */
-#define KEEP_BYTES 4096
+/* Bytes of blocks that a bin has room for when it is first used, of large ones two: most
+ * threads use many sizes, but few of them often. */
+#define OPEN_BYTES HM_KIB
+/* No bin may use more than this part of what its thread may: another may need it. */
+#define BIN_SHARE 4
 /* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
  * rounds; others may free in each, so a cache is parked in the last. Under
  * ThreadSanitizer it is one round less: in the last it takes its own view of the thread
@@ -70,9 +70,19 @@ static struct hm_slot *top_of(struct hm_tcache *tc, unsigned cls)
     return hm_load_relaxed(&tc->bin_ends.top[cls]);
 }
 
+static struct hm_slot *limit_of(struct hm_tcache *tc, unsigned cls)
+{
+    return hm_load_relaxed(&tc->bin_ends.limit[cls]);
+}
+
+static unsigned capacity_of(struct hm_tcache *tc, unsigned cls)
+{
+    return hm_load_relaxed(&tc->bins[cls].capacity);
+}
+
 static struct hm_slot *bottom_of(struct hm_tcache *tc, unsigned cls)
 {
-    return hm_load_relaxed(&tc->bins[cls].bottom);
+    return limit_of(tc, cls) + capacity_of(tc, cls);
 }
 
 static unsigned count_of(struct hm_tcache *tc, unsigned cls)
@@ -109,22 +119,20 @@ static void busy_end(struct hm_tcache *tc)
 /* Moves a bin's blocks to an array of another size, which must hold them. */
 static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
 {
-    struct hm_bin *bin = &tc->bins[cls];
-    unsigned count = count_of(tc, cls);
+    unsigned count = count_of(tc, cls), before = capacity_of(tc, cls);
     struct hm_slot *array = hm_meta_alloc(array_size(capacity));
     if (array == NULL)
         return false;
-    struct hm_slot *old = tc->bin_ends.limit[cls];
+    struct hm_slot *old = limit_of(tc, cls);
     struct hm_slot *bottom = array + capacity;
     memcpy(bottom - count, top_of(tc, cls), count * sizeof *array);
     *bottom = (struct hm_slot){NULL, NULL};
     busy_begin(tc);
-    tc->bin_ends.limit[cls] = array;
-    hm_store_relaxed(&bin->bottom, bottom);
+    hm_store_relaxed(&tc->bin_ends.limit[cls], array);
+    hm_store_relaxed(&tc->bins[cls].capacity, (uint16_t)capacity);
     hm_store_relaxed(&tc->bin_ends.top[cls], bottom - count);
-    if (bin->capacity != 0)
-        hm_meta_free(old, array_size(bin->capacity));
-    bin->capacity = (uint16_t)capacity;
+    if (before != 0)
+        hm_meta_free(old, array_size(before));
     busy_end(tc);
     return true;
 }
@@ -138,11 +146,11 @@ static void charge(struct hm_tcache *tc, size_t bytes)
 /* Doubles a bin, within the bounds of thread and process. */
 static bool bin_grow(struct hm_tcache *tc, unsigned cls)
 {
-    struct hm_bin *bin = &tc->bins[cls];
-    unsigned capacity = bin->capacity * 2u;
-    size_t more = (size_t)bin->capacity * hm_classes[cls].size;
+    unsigned before = capacity_of(tc, cls), capacity = before * 2;
+    size_t more = (size_t)before * hm_classes[cls].size;
+    size_t bound = HM_LIVE(tls_cache_bytes);
     if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
-        tc->bytes + more > HM_LIVE(tls_cache_bytes) ||
+        2 * more > bound / BIN_SHARE || tc->bytes + more > bound ||
         hm_load_relaxed(&threads.bytes) + more > HM_LIVE(process_cache_bytes))
         return false;
     if (!bin_resize(tc, cls, capacity))
@@ -154,7 +162,7 @@ static bool bin_grow(struct hm_tcache *tc, unsigned cls)
 /* Halves a bin that holds few enough blocks. */
 static void bin_shrink(struct hm_tcache *tc, unsigned cls)
 {
-    unsigned capacity = tc->bins[cls].capacity / 2u;
+    unsigned capacity = capacity_of(tc, cls) / 2;
     if (capacity < capacity_min(cls) || count_of(tc, cls) > capacity ||
         !bin_resize(tc, cls, capacity))
         return;
@@ -171,6 +179,17 @@ static bool bin_open(struct hm_tcache *tc, unsigned cls)
 {
     tc->bins[cls].refill = refill_first(cls);
     return bin_resize(tc, cls, capacity_min(cls));
+}
+
+/* The same for a block that comes before any was wanted: it was another thread's, which
+ * may be using its neighbours in the cache line. The first such goes back to its slab,
+ * from which whole lines will be taken. */
+static bool bin_open_by_free(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    bool first = !bin->active;
+    bin->active = true;
+    return !first && bin_open(tc, cls);
 }
 
 static void count_event(_Atomic uint64_t *events, _Atomic uint64_t *blocks, unsigned n)
@@ -205,21 +224,23 @@ static void bin_let_go(struct hm_bin *bin)
 }
 
 /* Takes up to `want` blocks of the class into `out`. A bin that has taken less than a
- * page keeps no slab for itself: it lets the slab go, to serve the next thread that
- * wants a few blocks. Else each thread would touch a page for each of its classes. */
+ * slab since it last flushed keeps none for itself: it lets the slab go, to serve the
+ * next thread that wants a few blocks. Else each thread would have a slab, mostly free,
+ * for each of its classes. */
 static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *out,
                             unsigned want)
 {
     struct hm_bin *bin = &tc->bins[cls];
-    bool keep = (bin->taken + want) * (size_t)hm_classes[cls].size >= KEEP_BYTES;
+    bool keep = bin->taken + want >= hm_classes[cls].blocks;
     unsigned got = 0;
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
         if (bin->current == NULL)
-            bin->current = hm_slab_adopt(tc->shard, cls);
+            bin->current = hm_slab_adopt(tc->shard, hm_slab_class(cls));
         if (bin->current == NULL)
             break;
-        unsigned n = hm_slab_take(bin->current, out + got, want - got);
+        bool apart = hm_load_relaxed(&threads.threads) > 1;
+        unsigned n = hm_slab_take(bin->current, out + got, want - got, apart);
         got += n;
         if (n == 0 || !keep)
             bin_let_go(bin);
@@ -233,15 +254,16 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
     unsigned target = hm_load_relaxed(&refill_targets[cls]);
-    if (bin->refill > bin->capacity)
-        bin_grow(tc, cls);
-    unsigned want = (unsigned)hm_min(hm_min(bin->refill, target), bin->capacity);
+    unsigned want = (unsigned)hm_min(bin->refill, target);
+    while (want > capacity_of(tc, cls) && bin_grow(tc, cls))
+        ;
+    want = (unsigned)hm_min(want, capacity_of(tc, cls));
     bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
-    struct hm_slot *array = tc->bin_ends.limit[cls];
+    struct hm_slot *array = limit_of(tc, cls);
     unsigned got = take_blocks(tc, cls, array, want);
     if (got == 0)
         return false;
-    struct hm_slot *top = array + bin->capacity - got;
+    struct hm_slot *top = bottom_of(tc, cls) - got;
     memmove(top, array, got * sizeof *array);
     hm_store_relaxed(&tc->bin_ends.top[cls], top);
     bin->active = true;
@@ -255,8 +277,8 @@ static struct hm_slot take_single(unsigned cls)
 {
     struct hm_slot slot = {NULL, NULL};
     struct hm_slab *slab;
-    while (slot.block == NULL && (slab = hm_slab_adopt(0, cls)) != NULL) {
-        hm_slab_take(slab, &slot, 1);
+    while (slot.block == NULL && (slab = hm_slab_adopt(0, hm_slab_class(cls))) != NULL) {
+        hm_slab_take(slab, &slot, 1, true);
         hm_slab_let_go(slab);
     }
     return slot;
@@ -265,7 +287,7 @@ static struct hm_slot take_single(unsigned cls)
 void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_slot slot;
-    bool cached = tc != NULL && (tc->bins[cls].capacity != 0 || bin_open(tc, cls)) &&
+    bool cached = tc != NULL && (capacity_of(tc, cls) != 0 || bin_open(tc, cls)) &&
                   (count_of(tc, cls) != 0 || bin_refill(tc, cls));
     if (cached) {
         struct hm_slot *top = top_of(tc, cls);
@@ -285,11 +307,12 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
-    unsigned target = hm_load_relaxed(&refill_targets[cls]);
+    unsigned capacity = capacity_of(tc, cls);
+    bool small = capacity < hm_load_relaxed(&refill_targets[cls]);
     bin->active = true;
-    if ((bin->taken >= bin->capacity || bin->capacity < target) && bin_grow(tc, cls))
+    if ((bin->taken >= capacity || small) && bin_grow(tc, cls))
         return;
-    bin_flush(tc, cls, (bin->capacity + 1u) / 2);
+    bin_flush(tc, cls, (capacity + 1) / 2);
     bin->taken = 0;
 }
 
@@ -297,11 +320,11 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 {
     struct hm_slot slot = {block, state};
     hm_store_relaxed(state, 0);
-    if (tc == NULL || (tc->bins[cls].capacity == 0 && !bin_open(tc, cls))) {
+    if (tc == NULL || (capacity_of(tc, cls) == 0 && !bin_open_by_free(tc, cls))) {
         hm_slab_give(&slot, 1);
         return;
     }
-    if (top_of(tc, cls) == tc->bin_ends.limit[cls])
+    if (top_of(tc, cls) == limit_of(tc, cls))
         bin_make_room(tc, cls);
     struct hm_slot *top = top_of(tc, cls) - 1;
     *top = slot;
@@ -314,7 +337,7 @@ void hm_tcache_age(struct hm_tcache *tc)
 {
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         struct hm_bin *bin = &tc->bins[cls];
-        if (bin->capacity == 0)
+        if (capacity_of(tc, cls) == 0)
             continue;
         if (!bin->active) {
             bin_flush(tc, cls, (count_of(tc, cls) + 1u) / 2);
@@ -340,17 +363,15 @@ static void close_front(struct hm_front *front)
 {
     for (unsigned i = 0; i < HM_STATES; i++) {
         hm_store_relaxed(&front->top[i], &nothing);
-        front->limit[i] = &nothing;
+        hm_store_relaxed(&front->limit[i], &nothing);
     }
 }
 
 static void close_bins(struct hm_tcache *tc)
 {
     close_front(&tc->bin_ends);
-    for (unsigned cls = 0; cls < HM_CLASSES; cls++) {
-        tc->bins[cls].capacity = 0;
-        hm_store_relaxed(&tc->bins[cls].bottom, &nothing);
-    }
+    for (unsigned cls = 0; cls < HM_CLASSES; cls++)
+        hm_store_relaxed(&tc->bins[cls].capacity, 0);
 }
 
 static struct hm_tcache *cache_make(void)
@@ -480,7 +501,7 @@ static uint64_t cached_bytes(struct hm_tcache *tc)
     uint64_t bytes = 0;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         /* While the bin moves to another array the two may not belong together. */
-        ptrdiff_t count = hm_load_relaxed(&tc->bins[cls].bottom) - top_of(tc, cls);
+        ptrdiff_t count = bottom_of(tc, cls) - top_of(tc, cls);
         if (count > 0 && count <= HM_BIN_MAX)
             bytes += (uint64_t)count * hm_classes[cls].size;
     }

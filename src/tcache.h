@@ -27,10 +27,9 @@
 #define HM_BIN_MAX 2048
 
 struct hm_bin {
-    _Atomic(struct hm_slot *) bottom; /* [owner] limit + capacity; statistics read it */
-    struct hm_slab *current;          /* [owner] slab that refills come from, or NULL */
-    uint16_t capacity;                /* [owner] slots */
-    uint16_t refill;                  /* [owner] blocks that the next refill wants */
+    struct hm_slab *current;   /* [owner] slab that refills come from, or NULL */
+    _Atomic uint16_t capacity; /* [owner] slots; statistics read it */
+    uint16_t refill;           /* [owner] blocks that the next refill wants */
     uint16_t taken; /* [owner] blocks refilled since the last flush, saturating */
     bool active;    /* [owner] missed since the cache was last aged */
 };
@@ -38,7 +37,7 @@ struct hm_bin {
 /* What the fast paths see of a cache. */
 struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
-    struct hm_slot *limit[HM_STATES];         /* [owner] */
+    _Atomic(struct hm_slot *) limit[HM_STATES]; /* [owner]; statistics read it */
     struct hm_tcache *cache; /* [const] the cache behind it, or NULL (C3) */
 };
 

@@ -4,12 +4,17 @@
 #include "option.h"
 
 struct hm_trim_counts hm_trim_counts;
-static _Atomic uint64_t last_pass; /* hm_clock */
+static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 
-static size_t pass(uint64_t deadline, size_t bigcache_keep)
+/* What a reclaim takes: units free for this part of trim_interval, if there are so many
+ * at all. */
+#define RECLAIM_PART 20
+#define RECLAIM_UNITS 16
+
+static size_t pass(uint64_t deadline)
 {
     hm_tcache_trim_parked(deadline);
-    size_t bytes = hm_big_trim(deadline, bigcache_keep);
+    size_t bytes = hm_big_trim_due(deadline);
     if (HM_LIVE(page_purge))
         bytes += hm_slab_purge_pages();
     bytes += hm_superslab_trim(deadline, HM_LIVE(empty_reserve));
@@ -21,7 +26,7 @@ static size_t pass(uint64_t deadline, size_t bigcache_keep)
 size_t hm_trim_pass(void)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
-    return pass(now > interval ? now - interval : 0, HM_LIVE(bigcache_bytes));
+    return pass(now > interval ? now - interval : 0);
 }
 
 bool hm_trim_anything_left(void)
@@ -31,9 +36,30 @@ bool hm_trim_anything_left(void)
            hm_tcache_parked_untrimmed();
 }
 
+/* The process maps a SuperSlab although it has free units: they are of the wrong kind, or
+ * in runs too short. A program whose sizes change from phase to phase shall not hold what
+ * the last one left on top of what the next one needs. Or it gives SuperSlabs back, and
+ * may be done before the next pass. */
+static void reclaim(uint64_t now)
+{
+    uint64_t age = HM_LIVE(trim_interval) / RECLAIM_PART + 1;
+    uint64_t last = hm_load_relaxed(&last_reclaim);
+    if (hm_load_relaxed(&hm_superslab_counts.dirty_units) >= RECLAIM_UNITS &&
+        now - last >= age &&
+        atomic_compare_exchange_strong_explicit(
+            &last_reclaim, &last, now, memory_order_relaxed, memory_order_relaxed))
+        hm_add_relaxed(&hm_trim_counts.bytes,
+                       hm_superslab_trim(now - age, HM_LIVE(empty_reserve)));
+}
+
 void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
+    uint64_t events = hm_trim_superslab_events();
+    if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
+        hm_store_relaxed(&hm_trim_counts.seen, events);
+        reclaim(now);
+    }
     if (now - tc->aged_at >= interval) {
         tc->aged_at = now;
         hm_tcache_age(tc);
@@ -50,5 +76,5 @@ size_t hm_trim_now(struct hm_tcache *tc)
 {
     if (tc != NULL)
         hm_tcache_flush(tc);
-    return pass(hm_clock_update() + HM_CLOCK_FORCED, 0);
+    return pass(hm_clock_update() + HM_CLOCK_FORCED);
 }

@@ -3,7 +3,9 @@
  *
  * Every 64th slow-path call of a thread looks at the clock. Once per trim_interval the
  * thread ages its own cache, and one thread of the process gives back what has been free
- * for that long: BigCache entries, parked caches, empty runs, empty SuperSlabs.
+ * for that long: BigCache entries, parked caches, empty runs, empty SuperSlabs. When a
+ * SuperSlab was mapped or unmapped, the process is growing or shrinking, and runs go back
+ * that have been free for a small part of that time: they were of no use, or will not be.
  */
 #ifndef HM_TRIM_H
 #define HM_TRIM_H
@@ -12,15 +14,23 @@
 
 struct hm_trim_counts {
     _Atomic uint64_t passes, bytes;
+    _Atomic uint64_t seen; /* hm_trim_superslab_events when last looked at */
 };
 extern struct hm_trim_counts hm_trim_counts; /* [any, relaxed] */
+
+HM_INLINE uint64_t hm_trim_superslab_events(void)
+{
+    return hm_load_relaxed(&hm_superslab_counts.mapped) +
+           hm_load_relaxed(&hm_superslab_counts.released);
+}
 
 /* To be called at the end of every slow path, without locks. tc may be NULL. True: this
  * was the one call in 64 that does something. */
 void hm_trim_tick_slow(struct hm_tcache *tc);
 HM_INLINE bool hm_trim_tick(struct hm_tcache *tc)
 {
-    if (tc == NULL || HM_LIKELY((++tc->events & 63) != 0))
+    bool news = hm_trim_superslab_events() != hm_load_relaxed(&hm_trim_counts.seen);
+    if (tc == NULL || HM_LIKELY((++tc->events & 63) != 0 && !news))
         return false;
     hm_trim_tick_slow(tc);
     return true;

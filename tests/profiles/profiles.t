@@ -64,16 +64,16 @@ cmp_ok(
 
 # --- Thread caches -----------------------------------------------------------------------
 
-($few, $many) = pair('first-block', 'refill_start', 1, '48K', 'refill_target=32K:64');
+($few, $many) = pair('first-block', 'refill_start', 1, '24K', 'refill_target=32K:64');
 is($few->{first_refill},  1,  'refill_start=1: the first refill fetches one block');
-is($many->{first_refill}, 16, 'refill_start=48K: it fetches sixteen of 3 KiB');
+is($many->{first_refill}, 8,  'refill_start=24K: it fetches eight of 3 KiB');
 
 my $still = 'tls_cache_min=16,tls_cache_max=16,refill_start=1K';
-($few, $many) = pair('grow', 'refill_target', '32K:4', '32K:16', $still);
+($few, $many) = pair('grow', 'refill_target', '32K:4', '32K:8', $still);
 cmp_ok($few->{refilled_blocks} / $few->{refills},
     '<=', 4.5, 'refill_target: four a refill');
 cmp_ok($many->{refilled_blocks} / $many->{refills},
-    '>=', 12, 'refill_target: sixteen a refill');
+    '>=', 6.5, 'refill_target: eight a refill');
 
 ($many, $few) = pair('bursts-of-small', 'tls_cache_max', 16, 2048, 'tls_cache_min=16');
 cmp_ok(
@@ -96,7 +96,8 @@ cmp_ok(
 cmp_ok($many->{cached_here}, '<', $MIB / 2, '... and little is held');
 
 ($few, $many) =
-    pair('eight-caches', 'process_cache_bytes', '0', '64M', 'tls_cache_bytes=8M');
+    pair('eight-caches', 'process_cache_bytes', '0', '64M',
+    'tls_cache_bytes=8M,tls_cache_max=1024');
 cmp_ok($few->{cached_together},
     '<', 2 * $MIB, 'process_cache_bytes=0: all caches hold little');
 cmp_ok($many->{cached_together}, '>', 3 * $MIB,

@@ -7,7 +7,7 @@
 
 #define CONF "superslab_size = 512K\naddress_window = 1G\nempty_reserve = 0\n"
 
-enum { CLS = 64 }; /* 1 KiB blocks: 64 in a slab, one word of its map */
+enum { CLS = 16 }; /* 256 bytes: 64 in a slab, one word of its map */
 enum { BLOCKS = 64 };
 
 static UNUSED struct hm_slot slots[8 * BLOCKS];
@@ -40,7 +40,7 @@ static UNUSED struct hm_slab *take_all(size_t at)
 {
     struct hm_slab *slab = adopt(0);
 
-    REQUIRE(hm_slab_take(slab, slots + at, BLOCKS) == BLOCKS);
+    REQUIRE(hm_slab_take(slab, slots + at, BLOCKS, false) == BLOCKS);
     return slab;
 }
 

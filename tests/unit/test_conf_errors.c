@@ -166,12 +166,12 @@ static void an_invalid_value_leaves_the_previous_one_in_force(void **state)
          "superslab_size", "2M"},
         {"bigcache_bytes = 2T",
          "1:18: bigcache_bytes: \"2T\" is too large, expected a size "
-         "from 0 to 1T, as in 64K or 2M; using 64M",
-         "bigcache_bytes", "64M"},
+         "from 0 to 1T, as in 64K or 2M; using 256M",
+         "bigcache_bytes", "256M"},
         {"trim_interval = 500",
          "1:17: trim_interval: \"500\" has no unit, expected a time "
-         "from 0 to 1h, as in 500ms or 10s; using 1s",
-         "trim_interval", "1s"},
+         "from 0 to 1h, as in 500ms or 10s; using 200ms",
+         "trim_interval", "200ms"},
         {"shards = many",
          "1:10: shards: \"many\" is not a whole number, expected a whole "
          "number from 0 to 256; using 0",

@@ -13,7 +13,8 @@ static void every_size_has_the_smallest_class_that_holds_it(void **state)
         assert_in_range(cls, 1, HM_CLASSES - 1);
         if (hm_classes[cls].size < size)
             fail_msg("%zu bytes do not fit class %u", size, cls);
-        if (cls > 1 && hm_classes[cls - 1].size >= size)
+        if (cls > 1 && hm_classes[cls - 1].size >= size &&
+            hm_slab_class(cls - 1) != hm_slab_class(cls))
             fail_msg("%zu bytes fit class %u already", size, cls - 1);
     }
 }
@@ -34,10 +35,27 @@ static void classes_ascend_without_a_gap(void **state)
     assert_int_equal(hm_classes[1].size, 16);
     assert_int_equal(hm_classes[HM_SMALL_CLASSES].size, HM_SMALL_MAX);
     assert_int_equal(hm_classes[HM_CLASSES - 1].size, HM_LARGE_MAX);
-    for (unsigned cls = 2; cls < HM_CLASSES; cls++)
-        assert_true(hm_classes[cls].size > hm_classes[cls - 1].size);
+    for (unsigned cls = 2; cls < HM_CLASSES; cls++) {
+        bool shared = hm_slab_class(cls - 1) == hm_slab_class(cls);
+
+        assert_int_equal(hm_classes[cls].size > hm_classes[cls - 1].size, !shared);
+    }
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         assert_int_equal(hm_class_is_small(cls), hm_classes[cls].size <= HM_SMALL_MAX);
+}
+
+/* A block of whatever class comes from a slab whose own class has the same shape. */
+static void classes_share_slabs_of_their_size(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        unsigned slab = hm_slab_class(cls);
+
+        assert_in_range(slab, cls, HM_CLASSES - 1);
+        assert_int_equal(hm_slab_class(slab), slab);
+        assert_memory_equal(&hm_classes[slab], &hm_classes[cls], sizeof *hm_classes);
+        assert_int_equal(hm_class_is_small(slab), hm_class_is_small(cls));
+    }
 }
 
 static void waste_is_15_bytes_or_an_eighth(void **state)
@@ -46,7 +64,7 @@ static void waste_is_15_bytes_or_an_eighth(void **state)
     for (size_t size = 1; size <= HM_LARGE_MAX; size++) {
         size_t waste = hm_classes[hm_class_of(size)].size - size;
 
-        if (waste > (size <= HM_SMALL_MAX ? 15 : (size - 1) / 8 + 1))
+        if (waste > (size <= 256 ? 15 : (size - 1) / 8 + 1))
             fail_msg("%zu of %zu bytes are wasted", waste, size);
     }
 }
@@ -73,7 +91,7 @@ static void the_blocks_of_a_slab_fill_it(void **state)
 
         assert_true(used <= room);
         assert_true(room - used < c->size);
-        assert_in_range(c->blocks, hm_class_is_small(cls) ? 64 : 8, HM_SLAB_BLOCKS_MAX);
+        assert_in_range(c->blocks, hm_class_is_small(cls) ? 16 : 8, HM_SLAB_BLOCKS_MAX);
     }
 }
 
@@ -96,6 +114,7 @@ int main(void)
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(what_is_larger_has_none),
         cmocka_unit_test(classes_ascend_without_a_gap),
+        cmocka_unit_test(classes_share_slabs_of_their_size),
         cmocka_unit_test(waste_is_15_bytes_or_an_eighth),
         cmocka_unit_test(blocks_begin_on_the_granules_of_their_states),
         cmocka_unit_test(the_blocks_of_a_slab_fill_it),

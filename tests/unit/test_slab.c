@@ -13,7 +13,7 @@ IN_CHILD(a_new_slab_has_all_blocks_of_its_class)
         const struct hm_class *c = &hm_classes[cls];
         struct hm_slab *slab = hm_slab_adopt(0, cls);
 
-        REQUIRE(slab != NULL && hm_slab_take(slab, all, COUNT(all)) == c->blocks);
+        REQUIRE(slab != NULL && hm_slab_take(slab, all, COUNT(all), false) == c->blocks);
         REQUIRE(live(slab) == c->blocks);
         for (unsigned i = 0; i < c->blocks; i++) {
             REQUIRE(all[i].block == slab->base + (size_t)i * c->size);
@@ -21,7 +21,7 @@ IN_CHILD(a_new_slab_has_all_blocks_of_its_class)
             REQUIRE(hm_slab_of(all[i].block) == slab);
             memset(all[i].block, 1, c->size);
         }
-        REQUIRE(hm_slab_take(slab, all + c->blocks, 1) == 0);
+        REQUIRE(hm_slab_take(slab, all + c->blocks, 1, false) == 0);
         hm_slab_give(all, c->blocks);
         hm_slab_let_go(slab);
     }
@@ -38,9 +38,9 @@ IN_CHILD(the_lowest_blocks_are_taken_first)
             hm_slab_give(&slots[i], 1);
     }
     struct hm_slot again[BLOCKS];
-    unsigned got = hm_slab_take(slab, again, 5);
+    unsigned got = hm_slab_take(slab, again, 5, false);
 
-    got += hm_slab_take(slab, again + got, BLOCKS);
+    got += hm_slab_take(slab, again + got, BLOCKS, false);
     REQUIRE(got == (BLOCKS + 2) / 3);
     for (unsigned i = 0; i < got; i++)
         REQUIRE(again[i].block == slots[3 * i].block &&
@@ -87,7 +87,7 @@ IN_CHILD(a_partial_slab_that_is_let_go_is_listed_and_found)
     layers_up("shards = 1\n" CONF);
     struct hm_slab *slab = adopt(0);
 
-    REQUIRE(hm_slab_take(slab, slots, 3) == 3);
+    REQUIRE(hm_slab_take(slab, slots, 3, false) == 3);
     hm_slab_let_go(slab);
     REQUIRE(flags(slab) == HM_LIFE_LISTED && live(slab) == 3);
     REQUIRE(adopt(0) == slab && live(slab) == 3);
@@ -110,7 +110,7 @@ IN_CHILD(a_full_slab_belongs_to_nobody_until_a_block_returns)
     REQUIRE(adopt(0) == slab);
     struct hm_slot again;
 
-    REQUIRE(hm_slab_take(slab, &again, 1) == 1 && again.block == slots[10].block);
+    REQUIRE(hm_slab_take(slab, &again, 1, false) == 1 && again.block == slots[10].block);
 }
 
 IN_CHILD(a_listed_slab_whose_last_block_returns_is_gone)
@@ -195,7 +195,7 @@ IN_CHILD(slabs_of_other_shards_are_adopted_before_a_new_one_is_made)
     layers_up("shards = 4\n" CONF);
     struct hm_slab *slab = hm_slab_adopt(2, CLS);
 
-    REQUIRE(slab->shard == 2 && hm_slab_take(slab, slots, 1) == 1);
+    REQUIRE(slab->shard == 2 && hm_slab_take(slab, slots, 1, false) == 1);
     hm_slab_let_go(slab);
     REQUIRE(adopt(0) == slab);
     hm_slab_let_go(slab);
@@ -235,7 +235,7 @@ IN_CHILD(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay)
     layers_up("shards = 1\n" CONF);
     struct hm_slab *slab = hm_slab_adopt(0, SMALL);
 
-    REQUIRE(hm_slab_take(slab, small, COUNT_OF_SMALL) == COUNT_OF_SMALL);
+    REQUIRE(hm_slab_take(slab, small, COUNT_OF_SMALL, false) == COUNT_OF_SMALL);
     for (size_t i = 0; i < COUNT_OF_SMALL; i++)
         fill(small[i].block, 64, i);
     hm_slab_let_go(slab);

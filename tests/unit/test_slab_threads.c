@@ -56,7 +56,7 @@ IN_CHILD(what_happens_while_another_thread_forks_is_made_up_for)
 
         REQUIRE(slab == full || slab == listed || slab == last);
         struct hm_slot taken[BLOCKS];
-        unsigned n = hm_slab_take(slab, taken, BLOCKS);
+        unsigned n = hm_slab_take(slab, taken, BLOCKS, false);
 
         REQUIRE(n > 0);
         hm_slab_give(taken, n);
@@ -74,11 +74,11 @@ IN_CHILD(an_orphan_is_counted_by_its_map)
     layers_up("shards = 1\n" CONF);
     struct hm_slab *slab = adopt(0);
 
-    REQUIRE(hm_slab_take(slab, slots, 10) == 10);
+    REQUIRE(hm_slab_take(slab, slots, 10, false) == 10);
     /* As if a thread had been between the two steps of taking five more. */
     uint64_t before = life(slab);
 
-    REQUIRE(hm_slab_take(slab, slots + 10, 5) == 5);
+    REQUIRE(hm_slab_take(slab, slots + 10, 5, false) == 5);
     hm_store_relaxed(&slab->life, before);
     hm_slab_let_go_orphan(slab);
     REQUIRE(live(slab) == 15 && flags(slab) == HM_LIFE_LISTED);
@@ -130,7 +130,7 @@ static void work_take(struct worker *w, struct rng *r)
     if (w->current[k] == NULL)
         w->current[k] = hm_slab_adopt(w->seed % 2, mix[k]);
     REQUIRE(w->current[k] != NULL);
-    unsigned got = hm_slab_take(w->current[k], w->held + w->count, want);
+    unsigned got = hm_slab_take(w->current[k], w->held + w->count, want, false);
 
     for (unsigned i = 0; i < got; i++)
         mark(&w->held[w->count + i]);
@@ -252,7 +252,7 @@ static void *give_while_forking(void *arg)
 
         if (slab == NULL)
             continue; /* fork elsewhere */
-        unsigned n = hm_slab_take(slab, mine, 1 + (unsigned)step % BLOCKS);
+        unsigned n = hm_slab_take(slab, mine, 1 + (unsigned)step % BLOCKS, false);
 
         for (unsigned i = 0; i < n; i++)
             mark(&mine[i]);
