@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "sizeclass.h"
 
-/* The shape of a slab, from the size of its blocks: eight blocks at least. Larger slabs
+/* The shape of a slab, from the size of its blocks: four blocks at least. Larger slabs
  * would be fewer, but more of each would lie free in a program of many sizes. What is
  * left over at the end of a slab is address space, never touched. */
 #define UNITS(size)        \
-    ((size) <= 2048    ? 1 \
-     : (size) <= 4096  ? 2 \
-     : (size) <= 8192  ? 4 \
-     : (size) <= 16384 ? 8 \
-                       : 16)
+    ((size) <= 4096    ? 1 \
+     : (size) <= 8192  ? 2 \
+     : (size) <= 16384 ? 4 \
+                       : 8)
 #define INVERSE(size) ((((uint64_t)1 << 40) + (size)-1) / (size))
 #define CLASS(size)                                                        \
     {                                                                      \

@@ -249,7 +249,7 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
 }
 
 /* Fills an empty bin. The number of blocks starts small, so that a small program touches
- * few pages, and doubles up to the class's target. */
+ * few pages, and doubles up to the class's target once as many were taken before. */
 static bool bin_refill(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
@@ -258,7 +258,8 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
     while (want > capacity_of(tc, cls) && bin_grow(tc, cls))
         ;
     want = (unsigned)hm_min(want, capacity_of(tc, cls));
-    bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
+    if (bin->taken >= bin->refill)
+        bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
     struct hm_slot *array = limit_of(tc, cls);
     unsigned got = take_blocks(tc, cls, array, want);
     if (got == 0)

@@ -64,9 +64,9 @@ cmp_ok(
 
 # --- Thread caches -----------------------------------------------------------------------
 
-($few, $many) = pair('first-block', 'refill_start', 1, '24K', 'refill_target=32K:64');
+($few, $many) = pair('first-block', 'refill_start', 1, '12K', 'refill_target=32K:64');
 is($few->{first_refill},  1,  'refill_start=1: the first refill fetches one block');
-is($many->{first_refill}, 8,  'refill_start=24K: it fetches eight of 3 KiB');
+is($many->{first_refill}, 4, 'refill_start=12K: it fetches four of 3 KiB');
 
 my $still = 'tls_cache_min=16,tls_cache_max=16,refill_start=1K';
 ($few, $many) = pair('grow', 'refill_target', '32K:4', '32K:8', $still);

@@ -192,8 +192,8 @@ static void an_invalid_value_leaves_the_previous_one_in_force(void **state)
          "1:22: refill_target: \"32:1\" is not above the size before it, expected at "
          "most 8 "
          "ascending pairs size:count, counts from 1 to 2048, as in 64:128 1K:32; using "
-         "64:128 256:64 1K:32 4K:8 32K:4",
-         "refill_target", "64:128 256:64 1K:32 4K:8 32K:4"},
+         "64:64 256:32 1K:16 4K:4 32K:2",
+         "refill_target", "64:64 256:32 1K:16 4K:4 32K:2"},
     };
 
     (void)state;

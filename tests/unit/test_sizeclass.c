@@ -91,7 +91,7 @@ static void the_blocks_of_a_slab_fill_it(void **state)
 
         assert_true(used <= room);
         assert_true(room - used < c->size);
-        assert_in_range(c->blocks, hm_class_is_small(cls) ? 16 : 8, HM_SLAB_BLOCKS_MAX);
+        assert_in_range(c->blocks, 4, HM_SLAB_BLOCKS_MAX);
     }
 }
 

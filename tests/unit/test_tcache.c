@@ -103,17 +103,16 @@ IN_CHILD(the_lowest_address_comes_first_and_the_last_freed_again)
 IN_CHILD(refills_start_small_and_double_up_to_the_target)
 {
     struct hm_tcache *tc = cache_up("refill_start = 64\nrefill_target = 32K:32\n" CONF);
+    static const unsigned expect[] = {4, 4, 8, 16, 32, 32, 32};
     uint64_t before = 0;
-    unsigned expect = 4;
 
-    for (int refill = 0; refill < 7; refill++) {
+    for (size_t refill = 0; refill < COUNT(expect); refill++) {
         uint64_t refills = totals().refills;
 
         while (totals().refills == refills)
             REQUIRE(hm_tcache_take(tc, 1) != NULL);
-        REQUIRE(totals().refilled - before == expect);
+        REQUIRE(totals().refilled - before == expect[refill]);
         before = totals().refilled;
-        expect = expect < 32 ? expect * 2 : 32;
     }
     bins_are_sound(tc);
 }
