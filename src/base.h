@@ -36,6 +36,15 @@
     } while (0)
 noreturn void hm_assert_failed(const char *file, int line, const char *cond);
 
+/* Is this a build for ThreadSanitizer? gcc and clang say it differently. */
+#if defined(__SANITIZE_THREAD__)
+#define HM_TSAN 1
+#elif defined(__has_feature)
+#define HM_TSAN __has_feature(thread_sanitizer)
+#else
+#define HM_TSAN 0
+#endif
+
 /* Keeps the compiler from looking through a value: on the fast path it would otherwise
  * compute two forms of an index, or an address of its own, at an instruction each. */
 #define HM_OPAQUE(x) __asm__("" : "+r"(x))

@@ -144,11 +144,6 @@ void hm_lock_fork_give(struct hm_lock *l)
     hm_store_release(&l->word, FREE);
 }
 
-void hm_lock_fork_reset(struct hm_lock *l)
-{
-    hm_store_relaxed(&l->word, FREE);
-}
-
 void hm_lock_fork_end(void)
 {
     hm_store_release(&fork_owner, 0);

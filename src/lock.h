@@ -47,11 +47,11 @@ bool hm_lock_acquire(struct hm_lock *l);
 bool hm_lock_try(struct hm_lock *l);
 void hm_lock_release(struct hm_lock *l);
 
-/* For fork.c. Between begin and end the calling thread owns every lock passed to take. */
+/* For process.c. Between begin and end the calling thread owns every lock passed to
+ * take. */
 void hm_lock_fork_begin(void);
 void hm_lock_fork_take(struct hm_lock *l);
-void hm_lock_fork_give(struct hm_lock *l);  /* in the parent */
-void hm_lock_fork_reset(struct hm_lock *l); /* in the child */
+void hm_lock_fork_give(struct hm_lock *l); /* in the parent and in the child */
 void hm_lock_fork_end(void);
 /* Is another thread forking at this moment? */
 bool hm_lock_fork_elsewhere(void);

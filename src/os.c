@@ -35,14 +35,6 @@ size_t hm_os_address_limit(void)
 
 /* The thread sanitizer learns from libc's mmap that memory begins anew; otherwise what a
  * thread does there would race with the work of those who had the addresses before. */
-#if defined(__SANITIZE_THREAD__)
-#define HM_TSAN 1
-#elif defined(__has_feature)
-#define HM_TSAN __has_feature(thread_sanitizer)
-#else
-#define HM_TSAN 0
-#endif
-
 static void *os_mmap(void *addr, size_t size, int prot, int flags)
 {
     hm_add_relaxed(&hm_os_counts.mmap, 1);

@@ -57,7 +57,7 @@ static void fork_child(void)
     if (!locks_taken)
         return;
     locks_taken = false;
-    each_lock(hm_lock_fork_reset);
+    each_lock(hm_lock_fork_give);
     hm_lock_fork_end();
     hm_tcache_fork_child();
     hm_helper_fork_child();

@@ -15,11 +15,7 @@
  * rounds; others may free in each, so a cache is parked in the last. Under
  * ThreadSanitizer it is one round less: in the last it takes its own view of the thread
  * down. */
-#ifdef __SANITIZE_THREAD__
-#define EXIT_ROUNDS 2
-#else
-#define EXIT_ROUNDS 3
-#endif
+#define EXIT_ROUNDS (HM_TSAN ? 2 : 3)
 
 static struct hm_slot nothing; /* C3: the shared sentinel; never written */
 

@@ -226,8 +226,8 @@ IN_CHILD(the_child_of_a_fork_has_free_locks)
     REQUIRE(pid >= 0);
     if (pid == 0) {
         alarm(60);
-        hm_lock_fork_reset(&lock);
-        hm_lock_fork_reset(&second);
+        hm_lock_fork_give(&lock);
+        hm_lock_fork_give(&second);
         hm_lock_fork_end();
         REQUIRE(!hm_lock_fork_elsewhere());
         REQUIRE(hm_lock_acquire(&lock) && hm_lock_try(&second));
