@@ -61,7 +61,7 @@ HM_INLINE bool push(void *block, hm_state *state)
     HM_OPAQUE(bin);
     struct hm_front *front = hm_tcache_self;
     struct hm_slot *top = hm_load_relaxed(&front->top[bin]);
-    if (HM_UNLIKELY(top == hm_load_relaxed(&front->limit[bin])))
+    if (HM_UNLIKELY(top == front->limit[bin]))
         return false;
     HM_OPAQUE(front);
     hm_store_relaxed(state, 0);

@@ -9,8 +9,6 @@
 /* Bytes of blocks that a bin has room for when it is first used, of large ones two: most
  * threads use many sizes, but few of them often. */
 #define OPEN_BYTES HM_KIB
-/* No bin may use more than this part of what its thread may: another may need it. */
-#define BIN_SHARE 4
 /* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
  * rounds; others may free in each, so a cache is parked in the last. Under
  * ThreadSanitizer it is one round less: in the last it takes its own view of the thread
@@ -68,7 +66,7 @@ static struct hm_slot *top_of(struct hm_tcache *tc, unsigned cls)
 
 static struct hm_slot *limit_of(struct hm_tcache *tc, unsigned cls)
 {
-    return hm_load_relaxed(&tc->bin_ends.limit[cls]);
+    return __atomic_load_n(&tc->bin_ends.limit[cls], __ATOMIC_RELAXED);
 }
 
 static unsigned capacity_of(struct hm_tcache *tc, unsigned cls)
@@ -124,7 +122,7 @@ static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
     memcpy(bottom - count, top_of(tc, cls), count * sizeof *array);
     *bottom = (struct hm_slot){NULL, NULL};
     busy_begin(tc);
-    hm_store_relaxed(&tc->bin_ends.limit[cls], array);
+    __atomic_store_n(&tc->bin_ends.limit[cls], array, __ATOMIC_RELAXED);
     hm_store_relaxed(&tc->bins[cls].capacity, (uint16_t)capacity);
     hm_store_relaxed(&tc->bin_ends.top[cls], bottom - count);
     if (before != 0)
@@ -139,14 +137,24 @@ static void charge(struct hm_tcache *tc, size_t bytes)
     hm_add_relaxed(&threads.bytes, bytes);
 }
 
+/* Bytes that this thread's cache may hold beyond its minimum: tls_cache_bytes, and its
+ * part of heap_cache_share of what is mapped for SuperSlabs. */
+static size_t bytes_bound(void)
+{
+    uint64_t mapped = hm_load_relaxed(&hm_superslab_counts.mapped) -
+                      hm_load_relaxed(&hm_superslab_counts.released);
+    size_t share = mapped * hm_opt.superslab_size / 100 * HM_LIVE(heap_cache_share);
+    unsigned sharers = hm_load_relaxed(&threads.threads);
+    return HM_LIVE(tls_cache_bytes) + share / hm_max(sharers, 1);
+}
+
 /* Doubles a bin, within the bounds of thread and process. */
 static bool bin_grow(struct hm_tcache *tc, unsigned cls)
 {
     unsigned before = capacity_of(tc, cls), capacity = before * 2;
     size_t more = (size_t)before * hm_classes[cls].size;
-    size_t bound = HM_LIVE(tls_cache_bytes);
     if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
-        2 * more > bound / BIN_SHARE || tc->bytes + more > bound ||
+        tc->bytes + more > bytes_bound() ||
         hm_load_relaxed(&threads.bytes) + more > HM_LIVE(process_cache_bytes))
         return false;
     if (!bin_resize(tc, cls, capacity))
@@ -299,15 +307,18 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
     return slot.block;
 }
 
-/* Makes room in a full bin. The bin grows while more blocks come and go than it holds, or
- * until it holds what a refill brings; else its older half goes back to the slabs. */
+/* Makes room in a full bin. The bin grows until it holds what a refill brings; and
+ * further while more blocks come and go than it holds, but not so many that no bin would
+ * hold them or that the flushes do not count. Else its older half goes back to the slabs.
+ */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
     unsigned capacity = capacity_of(tc, cls);
     bool small = capacity < hm_load_relaxed(&refill_targets[cls]);
     bin->active = true;
-    if ((bin->taken >= capacity || small) && bin_grow(tc, cls))
+    bool worth = bin->taken >= capacity && bin->taken <= HM_LIVE(tls_cache_max);
+    if ((worth || small) && bin_grow(tc, cls))
         return;
     bin_flush(tc, cls, (capacity + 1) / 2);
     bin->taken = 0;
@@ -360,7 +371,7 @@ static void close_front(struct hm_front *front)
 {
     for (unsigned i = 0; i < HM_STATES; i++) {
         hm_store_relaxed(&front->top[i], &nothing);
-        hm_store_relaxed(&front->limit[i], &nothing);
+        __atomic_store_n(&front->limit[i], &nothing, __ATOMIC_RELAXED);
     }
 }
 

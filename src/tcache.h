@@ -37,7 +37,9 @@ struct hm_bin {
 /* What the fast paths see of a cache. */
 struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
-    _Atomic(struct hm_slot *) limit[HM_STATES]; /* [owner]; statistics read it */
+    /* [owner] Statistics read it, by the builtins of gcc, so that for the owner it is a
+     * plain operand of its comparison and not an atomic load of its own. */
+    struct hm_slot *limit[HM_STATES];
     struct hm_tcache *cache; /* [const] the cache behind it, or NULL (C3) */
 };
 

@@ -97,7 +97,7 @@ cmp_ok($many->{cached_here}, '<', $MIB / 2, '... and little is held');
 
 ($few, $many) =
     pair('eight-caches', 'process_cache_bytes', '0', '64M',
-    'tls_cache_bytes=8M,tls_cache_max=1024');
+    'tls_cache_bytes=8M,tls_cache_max=2048');
 cmp_ok($few->{cached_together},
     '<', 2 * $MIB, 'process_cache_bytes=0: all caches hold little');
 cmp_ok($many->{cached_together}, '>', 3 * $MIB,

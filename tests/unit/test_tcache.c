@@ -152,7 +152,7 @@ IN_CHILD(no_bin_grows_beyond_its_bound)
 
 IN_CHILD(no_cache_grows_beyond_its_bound)
 {
-    struct hm_tcache *tc = cache_up("tls_cache_bytes = 256K\n" CONF);
+    struct hm_tcache *tc = cache_up("tls_cache_bytes = 256K\nheap_cache_share = 0\n" CONF);
 
     for (int cycle = 0; cycle < 5; cycle++) {
         for (unsigned cls = 1; cls < HM_CLASSES; cls += 3) {
