@@ -49,6 +49,7 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
+	tests/unit/test_exhaustion \
 	tests/unit/test_heap \
 	tests/unit/test_lock \
 	tests/unit/test_medium \
@@ -76,6 +77,10 @@ tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+# Called by their names in libhm_internal.a, and os.c's system calls go through the test.
+tests_unit_test_exhaustion_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_PREFIX=)
+tests_unit_test_exhaustion_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_call
+tests_unit_test_exhaustion_LDADD = $(unit_ldadd)
 tests_unit_test_heap_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_heap_LDADD = $(unit_ldadd)
 tests_unit_test_lock_CPPFLAGS = $(unit_cppflags)
@@ -136,6 +141,7 @@ stress_tests = \
 	tests/stress/test_fork_edges \
 	tests/stress/test_handoff \
 	tests/stress/test_larson \
+	tests/stress/test_mappings \
 	tests/stress/test_random \
 	tests/stress/test_threads
 # What tools/check.sh also runs on valgrind's synthetic CPU. Not what sets limits, which
@@ -237,7 +243,8 @@ endif
 
 EXTRA_DIST += $(scripts) $(meta_tests) tests/static/static.t tests/no-cmocka.t \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
-	tests/unit/conf_load.h tests/unit/layers.h tests/unit/rerun.h \
+	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
+	tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
 	tests/meta/Repo.pm \
 	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden
