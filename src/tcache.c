@@ -554,6 +554,10 @@ void hm_tcache_fork_child(void)
         if (tc == self || hm_load_relaxed(&tc->parked))
             continue;
         for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+            /* Its thread may have been about to take this block, with the state set. */
+            struct hm_slot *top = top_of(tc, cls);
+            if (top->state != NULL)
+                hm_store_relaxed(top->state, 0);
             if (tc->bins[cls].current != NULL)
                 hm_slab_let_go_orphan(tc->bins[cls].current);
             tc->bins[cls].current = NULL;
