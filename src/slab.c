@@ -28,6 +28,12 @@ void hm_slab_init(unsigned shards)
         hm_lock_init(&partials[i].lock, HM_RANK_PARTIAL);
 }
 
+/* A SuperSlab's shard has lists of its own unless memory was out at the start. */
+static struct partial *partial_of(unsigned shard)
+{
+    return &partials[shard < shard_count ? shard : 0];
+}
+
 struct hm_slab *hm_slab_of(const void *block)
 {
     hm_owner owner = hm_region_get(block);
@@ -118,7 +124,7 @@ static void list_pending(struct partial *pl, struct hm_slab **gone)
 /* The calling thread has set LISTED and JOINING. */
 static void list_add(struct hm_slab *slab)
 {
-    struct partial *pl = &partials[slab->shard];
+    struct partial *pl = partial_of(slab->shard);
     if (hm_lock_acquire(&pl->lock)) {
         struct hm_slab *gone = NULL;
         list_pending(pl, &gone);
@@ -137,7 +143,7 @@ static void list_add(struct hm_slab *slab)
  */
 static void unlist_empty(struct hm_slab *slab, unsigned shard, uint64_t seen)
 {
-    struct partial *pl = &partials[shard];
+    struct partial *pl = partial_of(shard);
     if ((seen & HM_LIFE_JOINING) != 0 || !hm_lock_acquire(&pl->lock))
         return; /* who lists it will see; or, fork elsewhere, who adopts it */
     struct hm_slab *gone = NULL;
