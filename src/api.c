@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* api: the hakmem_* functions. Their contracts are in hakmem/hakmem.h. */
+#include "check.h"
 #include "conf.h"
 #include "heap.h"
 #include "report.h"
@@ -62,6 +63,11 @@ HM_EXPORT size_t hakmem_trim(void)
 HM_EXPORT void hakmem_thread_flush(void)
 {
     hm_heap_thread_flush();
+}
+
+HM_EXPORT unsigned hakmem_check_heap(void)
+{
+    return hm_check_heap();
 }
 
 HM_EXPORT size_t hakmem_good_size(size_t size)

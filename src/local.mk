@@ -10,6 +10,8 @@ HM_SOURCES = \
 	src/big.h \
 	src/bits.c \
 	src/bits.h \
+	src/check.c \
+	src/check.h \
 	src/conf.c \
 	src/conf.h \
 	src/conf_env.c \

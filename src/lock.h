@@ -19,6 +19,7 @@
 #include "base.h"
 
 enum hm_lock_rank {
+    HM_RANK_CHECK,   /* one check of the heap at a time */
     HM_RANK_THREADS, /* registry of thread caches */
     HM_RANK_PARTIAL, /* a shard's partial lists */
     HM_RANK_RUNS,    /* a shard's SuperSlabs */

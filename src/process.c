@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
 #include "big.h"
+#include "check.h"
 #include "heap.h"
 #include "helper.h"
 #include "meta.h"
@@ -15,6 +16,7 @@ static bool locks_taken; /* by the fork under way: [fork_owner] */
 /* Every lock there is, in rank order. */
 static void each_lock(void (*each)(struct hm_lock *))
 {
+    each(hm_check_lock());
     hm_tcache_fork(each);
     hm_slab_fork(each);
     hm_superslab_fork(each);
@@ -59,6 +61,7 @@ static void fork_child(void)
     locks_taken = false;
     each_lock(hm_lock_fork_give);
     hm_lock_fork_end();
+    hm_check_fork_child();
     hm_tcache_fork_child();
     hm_helper_fork_child();
 }

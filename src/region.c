@@ -72,6 +72,18 @@ hm_owner hm_region_get(const void *addr)
     return leaf == NULL ? 0 : hm_load_acquire(&leaf[granule & (LEAF_ENTRIES - 1)]);
 }
 
+void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg), void *arg)
+{
+    for (size_t r = 0; r < ROOT_ENTRIES; r++) {
+        entry *leaf = hm_load_acquire(&root[r]);
+        for (size_t i = 0; leaf != NULL && i < LEAF_ENTRIES; i++) {
+            hm_owner owner = hm_load_acquire(&leaf[i]);
+            if (owner != HM_OWNER_NONE)
+                visit((char *)((r << LEAF_BITS | i) << GRANULE_BITS), owner, arg);
+        }
+    }
+}
+
 size_t hm_region_bytes(void)
 {
     return hm_load_relaxed(&bytes);

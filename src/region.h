@@ -39,6 +39,9 @@ bool hm_region_prepare(const void *addr, size_t size);
 bool hm_region_set(const void *addr, size_t size, hm_owner owner);
 hm_owner hm_region_get(const void *addr);
 
+/* Calls `visit` for every granule that has an owner at that moment. */
+void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg), void *arg);
+
 size_t hm_region_bytes(void); /* mapped for the map itself */
 
 HM_INLINE unsigned hm_owner_kind(hm_owner o)

@@ -43,9 +43,12 @@ endif
 unit_cppflags = -DHM_TEST_PREFIX -I$(top_srcdir)/tests -I$(top_srcdir)/src \
 	-I$(top_srcdir)/include $(CMOCKA_CFLAGS)
 unit_ldadd = libhm_internal.a $(CMOCKA_LIBS)
+# Malloc and its family in libhm_internal.a, by the names that they have there.
+heap_cppflags = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_PREFIX=)
 unit_tests = \
 	tests/unit/test_big \
 	tests/unit/test_bits \
+	tests/unit/test_check \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
@@ -71,14 +74,16 @@ tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
 tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
+tests_unit_test_check_CPPFLAGS = $(heap_cppflags)
+tests_unit_test_check_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
-# Called by their names in libhm_internal.a, and os.c's system calls go through the test.
-tests_unit_test_exhaustion_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_PREFIX=)
+# The system calls of os.c go through the test.
+tests_unit_test_exhaustion_CPPFLAGS = $(heap_cppflags)
 tests_unit_test_exhaustion_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_call
 tests_unit_test_exhaustion_LDADD = $(unit_ldadd)
 tests_unit_test_heap_CPPFLAGS = $(unit_cppflags)

@@ -54,6 +54,7 @@ extern "C" { /* cmocka.h does not say so itself */
 #pragma weak hakmem_trim
 #pragma weak hakmem_thread_flush
 #pragma weak hakmem_good_size
+#pragma weak hakmem_check_heap
 #pragma weak hakmem_stats
 #pragma weak hakmem_stats_print
 #pragma weak cfree
@@ -374,6 +375,12 @@ static UNUSED struct hakmem_stats stats_now(void)
     stats.size = (uint32_t)sizeof(stats);
     REQUIRE(hakmem_stats(&stats) == 0);
     return stats;
+}
+
+/* Every invariant of every layer, where there is somebody to ask. */
+static UNUSED bool is_sound(void)
+{
+    return !HAVE(hakmem_check_heap) || hakmem_check_heap() == 0;
 }
 
 static UNUSED size_t good_size(size_t size)

@@ -103,6 +103,7 @@ static void live_and_fork_again(int depth)
     }
     use_the_heap();
     malloc_trim(0);
+    REQUIRE(is_sound());
 }
 
 static void fork_and_join(void (*body)(int), int argument)
@@ -125,7 +126,9 @@ static void fork_under_load(void *arg)
         fork_and_join(live_and_fork_again, i % 10 == 0 ? 4 : 0);
         use_the_heap();
     }
+    REQUIRE(is_sound());
     stop_workers();
+    REQUIRE(is_sound());
 }
 
 static void children_of_eight_allocating_threads_live_and_fork_again(void **state)

@@ -75,6 +75,7 @@ static void churn(void *arg)
          * could not be unmapped must serve again. */
         size_t cached = HAVE(hakmem_stats) ? stats_now().bigcache_bytes : 0;
         others_go_on(NULL);
+        REQUIRE(is_sound());
         REQUIRE(take(BLOCKS) >= had / 2 + cached / BLOCK / 2);
         drop(BLOCKS, 1, 0);
         REQUIRE(take(BLOCKS) >= had / 10 * 9);

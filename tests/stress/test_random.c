@@ -98,6 +98,8 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     for (long i = 0; i < w->steps; i++) {
+        if (i % (w->steps / 8 + 1) == 0) /* while seven others go on */
+            REQUIRE(is_sound());
         struct parcel *p = &w->slot[rng_below(&w->random, SLOTS)];
         bool large = rng_below(&w->random, 1024) == 0;
         size_t size = rng_size(&w->random, large ? 22 : w->max_log2);
@@ -138,6 +140,7 @@ static void run(long steps, unsigned max_log2)
             free(left);
         }
     }
+    assert_true(is_sound());
 }
 
 static void tiny_blocks_keep_their_content(void **state)
