@@ -213,6 +213,12 @@ meta_tests = \
 	tests/meta/symbols.t \
 	tests/meta/version.t
 
+# model: what spin can verify without running any of it ---------------------------------------
+
+model_tests = tests/model/slab.t
+TESTS += $(model_tests)
+EXTRA_DIST += $(model_tests) tests/model/slab.pml
+
 # Which of them can be built and run here ---------------------------------------------------
 
 if HAVE_CMOCKA
