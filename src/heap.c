@@ -157,33 +157,40 @@ struct found {
     struct hm_big *big; /* or this */
 };
 
-static const char *misuse_in_superslab(struct hm_superslab *ss, const char *p)
+static noreturn void misuse_inside(const void *p, const char *call, bool live,
+                                   size_t size, size_t offset)
+{
+    hm_fail_misuse(call, p, "inside a %s block of %zu bytes, offset %zu",
+                   live ? "live" : "free", size, offset);
+}
+
+static noreturn void misuse_in_superslab(struct hm_superslab *ss, const char *p,
+                                         const char *call)
 {
     struct hm_slab *run = hm_superslab_slab_of(ss, p);
-    size_t offset = (size_t)(p - run->base);
-    bool slab = run->cls != 0 && run->cls != HM_STATE_MEDIUM;
-    size_t start = 0;
-    if (slab)
-        start = hm_class_index(run->cls, offset) * (size_t)hm_classes[run->cls].size;
+    size_t offset = (size_t)(p - run->base), start = 0;
+    size_t size = (size_t)run->units << HM_UNIT_SHIFT;
+    if (run->cls != 0 && run->cls != HM_STATE_MEDIUM) {
+        size = hm_classes[run->cls].size;
+        start = hm_class_index(run->cls, offset) * size;
+    }
     if (offset == start)
-        return "already free";
-    hm_state *state = run->state + (start >> ss->shift);
-    return hm_load_relaxed(state) != 0 ? "inside a block, not at its start"
-                                       : "inside a free block";
+        hm_fail_misuse(call, p, "already free");
+    bool live = hm_load_relaxed(run->state + (start >> ss->shift)) != 0;
+    misuse_inside(p, call, live, size, offset - start);
 }
 
 static HM_COLD noreturn void misuse(const void *p, const char *call)
 {
     hm_owner owner = hm_region_get(p);
-    const char *what = "not allocated by hakmem";
-    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB) {
-        what = misuse_in_superslab(hm_owner_ptr(owner), p);
-    } else if (owner != HM_OWNER_NONE) {
-        struct hm_big *big = hm_owner_ptr(owner);
-        bool live = hm_load_relaxed(&big->life) == HM_BIG_LIVE;
-        what = live ? "inside a block, not at its start" : "already free";
-    }
-    hm_fail_misuse(call, p, "%s", what);
+    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB)
+        misuse_in_superslab(hm_owner_ptr(owner), p, call);
+    if (owner == HM_OWNER_NONE)
+        hm_fail_misuse(call, p, "not allocated by hakmem");
+    struct hm_big *big = hm_owner_ptr(owner);
+    if (hm_load_relaxed(&big->life) != HM_BIG_LIVE)
+        hm_fail_misuse(call, p, "already free");
+    misuse_inside(p, call, true, big->size, (size_t)((const char *)p - big->base));
 }
 
 /* The state byte of an address in a SuperSlab outside the window, or NULL. */

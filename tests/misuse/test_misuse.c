@@ -9,15 +9,28 @@
 
 #define FOREIGN "not allocated by hakmem"
 #define TWICE "already free"
-#define INTERIOR "inside a block, not at its start"
+/* Followed by the size and the offset. */
+#define INTERIOR "inside a live block"
+#define IN_FREE "inside a free block"
 
-/* The child tells the parent which pointer the message must name. */
-static void *volatile *told;
+/* The child tells the parent which pointer the message must name, and for one into a
+ * block, what block. */
+static struct told {
+    void *ptr;
+    size_t size, offset;
+} volatile *told;
 
 static void *tell(const void *ptr)
 {
-    *told = hide(ptr);
+    told->ptr = hide(ptr);
     return hide(ptr);
+}
+
+static void *tell_inside(void *block, size_t offset)
+{
+    told->size = malloc_usable_size(block);
+    told->offset = offset;
+    return tell((char *)block + offset);
 }
 
 /* ---- The calls
@@ -253,15 +266,20 @@ static bool may_be_unmapped(const struct instance *it)
 static bool said(const struct instance *it, const char *what, const char *line,
                  char *text, size_t size)
 {
-    snprintf(text, size, "hakmem: %s(0x%lx): %s (profile %s)\n", it->call->name,
-             (unsigned long)*told, what, HAVE(hakmem_profile) ? hakmem_profile() : "?");
+    char where[80] = "";
+    if (strcmp(what, INTERIOR) == 0 || strcmp(what, IN_FREE) == 0)
+        snprintf(where, sizeof(where), " of %zu bytes, offset %zu", told->size,
+                 told->offset);
+    snprintf(text, size, "hakmem: %s(0x%lx): %s%s (profile %s)\n", it->call->name,
+             (unsigned long)told->ptr, what, where,
+             HAVE(hakmem_profile) ? hakmem_profile() : "?");
     return strcmp(line, text) == 0;
 }
 
 /* Runs the case; a failure is printed and counted, so that one run shows them all. */
 static int misses(const struct instance *it, const char *what)
 {
-    *told = NULL;
+    told->ptr = NULL;
     struct outcome out = in_child(run_instance, (void *)(uintptr_t)it);
     char other[256], expected[256];
     bool right = said(it, what, out.err, expected, sizeof(expected)) ||
@@ -457,14 +475,14 @@ static void pass_an_interior_pointer(const struct instance *it)
     char *p = malloc(it->size);
     REQUIRE(p != NULL);
     memset(p, 1, it->size);
-    it->call->make(tell(p + it->offset));
+    it->call->make(tell_inside(p, it->offset));
 }
 
 static void pass_an_interior_pointer_of_an_aligned_block(const struct instance *it)
 {
     char *p = memalign(256, it->size);
     REQUIRE(p != NULL);
-    it->call->make(tell(p + it->offset));
+    it->call->make(tell_inside(p, it->offset));
 }
 
 /* Every offset of a kind: misaligned, aligned, in the middle, at a page, the last byte.
@@ -499,6 +517,29 @@ static void a_pointer_into_an_aligned_block_is_stopped(void **state)
 {
     (void)state;
     int missed = misses_at_every_offset(pass_an_interior_pointer_of_an_aligned_block, 0);
+    assert_int_equal(missed, 0);
+}
+
+/* Its neighbours are live, so that its slab stays. */
+static void pass_a_pointer_into_a_freed_block(const struct instance *it)
+{
+    char *p = malloc(it->size), *q = malloc(it->size), *into;
+    REQUIRE(p != NULL && q != NULL);
+    into = tell_inside(p, it->offset);
+    free(p);
+    it->call->make(into);
+}
+
+static void a_pointer_into_a_freed_block_is_stopped(void **state)
+{
+    (void)state;
+    int missed = 0;
+    for (size_t i = 0; i < COUNT(sizes) && sizes[i] <= 10000; i++)
+        for (size_t offset = 1; offset < sizes[i]; offset = offset * 3 + 13) {
+            struct instance it = {pass_a_pointer_into_a_freed_block,
+                                  &calls[offset % 4], NULL, sizes[i], offset};
+            missed += misses(&it, IN_FREE);
+        }
     assert_int_equal(missed, 0);
 }
 
@@ -566,6 +607,7 @@ int main(void)
         cmocka_unit_test(a_free_of_what_realloc_moved_is_seen),
         cmocka_unit_test(every_call_stops_at_a_pointer_into_a_block),
         cmocka_unit_test(a_pointer_into_an_aligned_block_is_stopped),
+        cmocka_unit_test(a_pointer_into_a_freed_block_is_stopped),
         cmocka_unit_test(a_live_block_with_a_freed_block_s_bytes_can_be_freed),
         cmocka_unit_test(an_address_that_comes_back_can_be_freed_each_time),
     };
