@@ -123,12 +123,24 @@ tests_unit_test_window_LDADD = $(unit_ldadd)
 
 # fuzz: what a fuzzer would run, on the inputs that are kept in seeds-… --------------------
 
-fuzz_tests = tests/fuzz/fuzz_conf
+fuzz_tests = tests/fuzz/fuzz_api tests/fuzz/fuzz_conf tests/fuzz/fuzz_option
+tests_fuzz_fuzz_api_CPPFLAGS = $(heap_cppflags)
+tests_fuzz_fuzz_api_LDADD = libhm_internal.a
 tests_fuzz_fuzz_conf_CPPFLAGS = $(unit_cppflags)
 tests_fuzz_fuzz_conf_LDADD = libhm_internal.a
+tests_fuzz_fuzz_option_CPPFLAGS = $(heap_cppflags)
+tests_fuzz_fuzz_option_LDADD = libhm_internal.a
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests)
-EXTRA_DIST += tests/fuzz/seeds-conf
+EXTRA_DIST += tests/fuzz/replay.h tests/fuzz/run.sh tests/fuzz/seeds-api \
+	tests/fuzz/seeds-conf tests/fuzz/seeds-option
+
+# `make fuzz SECONDS=n`: n seconds for each target. What is found on the way stays in
+# fuzz/corpus-*, for the next time.
+fuzz: src/profiles_builtin.c
+	$(AM_V_at)SRCDIR='$(abs_srcdir)' SECONDS_EACH='$(SECONDS)' \
+		sh $(srcdir)/tests/fuzz/run.sh $(fuzz_tests)
+.PHONY: fuzz
 
 # api, misuse, stress: libhakmem.so as users' programs have it. Stress tests run with a
 # sanitizer too -----------------------------------------------------------------------------

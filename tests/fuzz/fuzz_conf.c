@@ -4,9 +4,7 @@
  * An input is up to three parts with a line "%%" between them: the file, the profile, the
  * options. Whatever it is, afterwards every option has a value that it can take.
  *
- * With libFuzzer:   clang -fsanitize=fuzzer,address,undefined -DHM_FUZZ_LIBFUZZER …
- *                   fuzz_conf -close_fd_mask=2 tests/fuzz/seeds-conf
- * Without:          replays the files named on the command line, or else the seeds. */
+ * replay.h says how it is run. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -14,12 +12,8 @@
 #include "conf.h"
 #include "conf_parse.h"
 #include "os.h"
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -94,64 +88,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifndef HM_FUZZ_LIBFUZZER
-
-static bool replay(const char *path)
-{
-    static uint8_t data[1 << 17];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd >= 0 ? read(fd, data, sizeof data) : -1;
-
-    if (fd >= 0)
-        close(fd);
-    if (size >= 0)
-        LLVMFuzzerTestOneInput(data, (size_t)size);
-    return size >= 0;
-}
-
-static int report(int number, const char *path)
-{
-    bool ok = replay(path);
-    const char *slash = strrchr(path, '/');
-
-    printf("%sok %d - %s\n", ok ? "" : "not ", number, slash != NULL ? slash + 1 : path);
-    return !ok;
-}
-
-static int replay_seeds(void)
-{
-    const char *srcdir = getenv("HM_SRCDIR");
-    char dir[4096], path[4096 + 300];
-    struct dirent **entries = NULL;
-    int found, count = 0, failed = 0;
-
-    snprintf(dir, sizeof dir, "%s/tests/fuzz/seeds-conf", srcdir != NULL ? srcdir : ".");
-    found = scandir(dir, &entries, NULL, alphasort);
-    for (int i = 0; i < found; i++) {
-        if (entries[i]->d_name[0] != '.') {
-            snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
-            failed |= report(++count, path);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    printf("1..%d\n", count);
-    return failed || count == 0;
-}
-
-int main(int argc, char **argv)
-{
-    int failed = 0;
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-    dup2(null, 2); /* the messages are not what is tested here */
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc < 2)
-        return replay_seeds();
-    printf("1..%d\n", argc - 1);
-    for (int i = 1; i < argc; i++)
-        failed |= report(i, argv[i]);
-    return failed;
-}
-
-#endif
+#define FUZZ_SEEDS "seeds-conf"
+#include "replay.h"
