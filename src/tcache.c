@@ -27,6 +27,7 @@ static struct {
     struct hm_lock lock;
     struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
     struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
+    struct hm_tcache *_Atomic orphans; /* [any] exited while fork elsewhere */
     _Atomic unsigned untrimmed;    /* parked caches that may hold blocks */
     _Atomic unsigned threads;      /* caches in use */
     _Atomic unsigned next_shard;
@@ -405,10 +406,35 @@ static struct hm_tcache *cache_make(void)
     return tc;
 }
 
+/* Caller holds the lock, or is a fork's child. */
+static void park(struct hm_tcache *tc)
+{
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    hm_store_relaxed(&tc->parked, true);
+    tc->next_parked = threads.parked;
+    threads.parked = tc;
+    hm_add_relaxed(&threads.untrimmed, 1);
+}
+
+/* Parks caches whose threads exited during a fork. Caller holds the lock. */
+static void park_orphans(void)
+{
+    if (HM_LIKELY(hm_load_relaxed(&threads.orphans) == NULL))
+        return;
+    struct hm_tcache *tc =
+        atomic_exchange_explicit(&threads.orphans, NULL, memory_order_acquire);
+    while (tc != NULL) {
+        struct hm_tcache *next = tc->next_parked;
+        park(tc);
+        tc = next;
+    }
+}
+
 static struct hm_tcache *unpark(void)
 {
     if (!hm_lock_acquire(&threads.lock))
         return NULL;
+    park_orphans();
     struct hm_tcache **link = &threads.parked;
     while (*link != NULL && hm_load_acquire(&(*link)->withheld))
         link = &(*link)->next_parked;
@@ -421,16 +447,6 @@ static struct hm_tcache *unpark(void)
     }
     hm_lock_release(&threads.lock);
     return tc;
-}
-
-/* Caller holds the lock, or is a fork's child. */
-static void park(struct hm_tcache *tc)
-{
-    tc->aged_at = hm_load_relaxed(&hm_clock);
-    hm_store_relaxed(&tc->parked, true);
-    tc->next_parked = threads.parked;
-    threads.parked = tc;
-    hm_add_relaxed(&threads.untrimmed, 1);
 }
 
 struct hm_tcache *hm_tcache_start(void)
@@ -465,10 +481,15 @@ static void cache_exit(void *arg)
     hm_tcache_self = &exited;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         bin_let_go(&tc->bins[cls]);
-    /* While another thread forks, the cache and what it holds are lost. */
     if (hm_lock_acquire(&threads.lock)) {
         park(tc);
         hm_lock_release(&threads.lock);
+    } else { /* release pairs with the acquire in park_orphans */
+        tc->next_parked = hm_load_relaxed(&threads.orphans);
+        while (!atomic_compare_exchange_weak_explicit(
+            &threads.orphans, &tc->next_parked, tc, memory_order_release,
+            memory_order_relaxed))
+            ;
     }
     hm_sub_relaxed(&threads.threads, 1);
 }
@@ -479,6 +500,7 @@ static struct hm_tcache *withhold(uint64_t deadline)
 {
     if (!hm_lock_acquire(&threads.lock))
         return NULL;
+    park_orphans();
     struct hm_tcache *tc = threads.parked;
     while (tc != NULL && (hm_load_acquire(&tc->withheld) || tc->aged_at > deadline))
         tc = tc->next_parked;
@@ -546,6 +568,7 @@ void hm_tcache_fork_child(void)
 {
     struct hm_tcache *self = hm_tcache_self->cache;
     struct hm_tcache *tc = hm_load_relaxed(&threads.all);
+    hm_store_relaxed(&threads.orphans, NULL); /* parked below, as all others */
     for (; tc != NULL; tc = tc->next) {
         hm_store_relaxed(&tc->withheld, false);
         if (hm_load_relaxed(&tc->busy) && tc != self)
