@@ -154,6 +154,7 @@ api_tests = \
 	tests/api/test_stats \
 	tests/misuse/test_misuse
 stress_tests = \
+	tests/stress/soak \
 	tests/stress/test_fork \
 	tests/stress/test_fork_edges \
 	tests/stress/test_handoff \
@@ -230,6 +231,12 @@ meta_tests = \
 model_tests = tests/model/slab.t
 TESTS += $(model_tests)
 EXTRA_DIST += $(model_tests) tests/model/slab.pml
+
+# soak: a stress test for as long as told; two rounds of it in make check. -----------------
+
+soak: tests/stress/soak
+	$(AM_TESTS_ENVIRONMENT) tests/stress/soak '$(or $(SECONDS),60)'
+.PHONY: soak
 
 # Which of them can be built and run here ---------------------------------------------------
 
