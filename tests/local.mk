@@ -200,6 +200,7 @@ scripts = \
 	tests/preload/bare.t \
 	tests/preload/gcc.t \
 	tests/preload/git.t \
+	tests/preload/hostile.t \
 	tests/preload/limits.t \
 	tests/preload/perl.t \
 	tests/preload/python.t \
