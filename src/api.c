@@ -2,6 +2,7 @@
 /* api: the hakmem_* functions. Their contracts are in hakmem/hakmem.h. */
 #include "check.h"
 #include "conf.h"
+#include "conf_origin.h"
 #include "heap.h"
 #include "report.h"
 
@@ -23,24 +24,43 @@ HM_EXPORT const char *hakmem_profile(void)
     return hm_conf_profile();
 }
 
+/* Hands a text out as snprintf does. The sink is there to be terminated here. */
+static int hand_out(struct hm_text *text, char *buf, size_t size)
+{
+    hm_text_flush(text);
+    size_t length = strlen(text->buf);
+    if (size > 0) {
+        size_t fit = hm_min(length, size - 1);
+        memcpy(buf, text->buf, fit);
+        buf[fit] = '\0';
+    }
+    return (int)length;
+}
+
 HM_EXPORT int hakmem_option_get(const char *name, char *buf, size_t size)
 {
     hm_heap_init();
-    char value[256]; /* longer than any value */
+    char value[HM_OPTION_TEXT_MAX];
     struct hm_text text;
     hm_text_init(&text, value, sizeof value, -1);
     if (!hm_option_get(name, &text)) {
         errno = ENOENT;
         return -1;
     }
-    hm_text_flush(&text);
-    size_t length = strlen(value);
-    if (size > 0) {
-        size_t fit = hm_min(length, size - 1);
-        memcpy(buf, value, fit);
-        buf[fit] = '\0';
+    return hand_out(&text, buf, size);
+}
+
+HM_EXPORT int hakmem_option_origin(const char *name, char *buf, size_t size)
+{
+    hm_heap_init();
+    char origin[HM_CONF_ORIGIN_MAX];
+    struct hm_text text;
+    hm_text_init(&text, origin, sizeof origin, -1);
+    if (!hm_option_origin(name, &text)) {
+        errno = ENOENT;
+        return -1;
     }
-    return (int)length;
+    return hand_out(&text, buf, size);
 }
 
 HM_EXPORT int hakmem_option_set(const char *name, const char *value)

@@ -2,6 +2,7 @@
 #include "conf.h"
 
 #include "conf_env.h"
+#include "conf_origin.h"
 #include "conf_report.h"
 #include "conf_texts.h"
 #include "fail.h"
@@ -12,16 +13,10 @@
 #define HM_SYSCONFDIR "/etc"
 #endif
 
-enum { ORIGIN_MAX = 144, ROOT = 0 };
+enum { ROOT = 0 };
 
 /* The active profile. [const after load] */
 static char active[HM_PROFILE_NAME_MAX + 1];
-
-/* Where each value came from; NULL: the table. The pointer may change later, to a
- * constant; the texts do not. [any, relaxed: what it points to was written before any
- * block existed] */
-static const char *_Atomic origin[HM_OPTION_COUNT];
-static char origin_text[HM_OPTION_COUNT][ORIGIN_MAX];
 
 /* What is being loaded. */
 struct load {
@@ -30,25 +25,24 @@ struct load {
     bool intact; /* the active profile's ancestry is, so its sections count */
     /* Which generation set a value: 1 the profile, 2 its parent, …; 0: none yet. */
     uint32_t generation[HM_OPTION_COUNT];
+    /* Where the values and the profile come from. */
+    struct hm_conf_origin origin[HM_CONF_ORIGINS];
 };
 
 /* Applying --------------------------------------------------------------------------- */
 
-static void set_origin(enum hm_option_id id, const char *name,
-                       const struct hm_conf_item *item)
+/* The origin of what an item of a text says; name NULL: of a shipped profile. */
+static struct hm_conf_origin origin_of(const char *name, const struct hm_conf_item *item)
 {
-    const char *ellipsis;
-    struct hm_text text;
+    return (struct hm_conf_origin){.kind = name != NULL ? HM_CONF_LINE : HM_CONF_SHIPPED,
+                                   .line = item->line,
+                                   .file = name,
+                                   .section = item->section};
+}
 
-    hm_text_init(&text, origin_text[id], ORIGIN_MAX, -1);
-    if (name == NULL) {
-        hm_text_printf(&text, "profile %.*s", (int)item->section.n, item->section.s);
-    } else {
-        name = hm_conf_source_shown(name, &ellipsis);
-        hm_text_printf(&text, "%s%s:%u", ellipsis, name, item->line);
-    }
-    hm_text_flush(&text);
-    hm_store_relaxed(&origin[id], origin_text[id]);
+static struct hm_conf_origin origin_variable(const char *name)
+{
+    return (struct hm_conf_origin){.kind = HM_CONF_VARIABLE, .file = name};
 }
 
 /* Sets what a pair says, if it says something valid: what does not is left to the report.
@@ -64,7 +58,7 @@ static enum hm_option_id apply_pair(const struct hm_conf_item *item)
 }
 
 /* The top level counts whatever profiles say; within it, the last. */
-static void apply_top_level(const struct load *load)
+static void apply_top_level(struct load *load)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
     struct hm_conf_item item;
@@ -75,11 +69,11 @@ static void apply_top_level(const struct load *load)
         if (item.kind == HM_CONF_PAIR && item.section.n == 0)
             id = apply_pair(&item);
         if (id != HM_OPTION_COUNT)
-            set_origin(id, c.name, &item);
+            load->origin[id] = origin_of(c.name, &item);
     }
 }
 
-static void apply_options(const struct load *load)
+static void apply_options(struct load *load)
 {
     struct hm_conf_reader reader;
     struct hm_conf_item item;
@@ -92,7 +86,7 @@ static void apply_options(const struct load *load)
         if (item.kind == HM_CONF_PAIR)
             id = apply_pair(&item);
         if (id != HM_OPTION_COUNT)
-            hm_store_relaxed(&origin[id], "HAKMEM_OPTIONS");
+            load->origin[id] = origin_variable("HAKMEM_OPTIONS");
     }
 }
 
@@ -114,7 +108,7 @@ static void apply_sections(struct load *load, struct hm_span profile, uint32_t g
             apply_pair(&item) == HM_OPTION_COUNT)
             continue;
         load->generation[id] = generation;
-        set_origin(id, c.name, &item);
+        load->origin[id] = origin_of(c.name, &item);
     }
 }
 
@@ -150,7 +144,7 @@ static void reset(struct load *load)
     hm_option_defaults(&hm_opt);
     memset(load->generation, 0, sizeof load->generation);
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++)
-        hm_store_relaxed(&origin[id], NULL);
+        load->origin[id] = (struct hm_conf_origin){.kind = HM_CONF_BUILTIN};
 }
 
 /* Makes a profile the active one, or default if that is impossible, or the table alone.
@@ -168,6 +162,8 @@ static void activate(struct load *load, struct hm_span profile)
     }
     if (!load->intact) {
         profile = standard;
+        load->origin[HM_CONF_ORIGIN_PROFILE] =
+            (struct hm_conf_origin){.kind = HM_CONF_BUILTIN};
         load->intact = apply_profile(load, profile, "the built-in defaults");
         if (!load->intact)
             reset(load);
@@ -176,34 +172,62 @@ static void activate(struct load *load, struct hm_span profile)
     active[profile.n] = '\0';
 }
 
+/* What is in force is final: origins outlive the texts. */
+static void keep_origins(const struct load *load)
+{
+    hm_conf_origin_reset();
+    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++) {
+        if (load->origin[i].kind != HM_CONF_BUILTIN)
+            hm_conf_origin_keep(i, &load->origin[i]);
+    }
+}
+
+static const char *origin_text(unsigned whose, char *buf)
+{
+    struct hm_text text;
+
+    hm_text_init(&text, buf, HM_CONF_ORIGIN_MAX, -1);
+    hm_conf_origin_put(whose, &text);
+    hm_text_flush(&text);
+    return buf;
+}
+
 /* Values that are each valid can contradict each other. */
 static void reconcile(void)
 {
+    char min_from[HM_CONF_ORIGIN_MAX], max_from[HM_CONF_ORIGIN_MAX];
+
     if (hm_opt.tls_cache_min <= hm_opt.tls_cache_max)
         return;
     hm_warn("%s: tls_cache_min %u is above tls_cache_max %u (%s), expected at most that; "
             "using %u",
-            hm_conf_origin(HM_OPT_tls_cache_min), hm_opt.tls_cache_min,
-            hm_opt.tls_cache_max, hm_conf_origin(HM_OPT_tls_cache_max),
+            origin_text(HM_OPT_tls_cache_min, min_from), hm_opt.tls_cache_min,
+            hm_opt.tls_cache_max, origin_text(HM_OPT_tls_cache_max, max_from),
             hm_opt.tls_cache_max);
     hm_opt.tls_cache_min = hm_opt.tls_cache_max; /* both have the same range */
-    hm_store_relaxed(&origin[HM_OPT_tls_cache_min],
-                     hm_load_relaxed(&origin[HM_OPT_tls_cache_max]));
+    hm_conf_origin_copy(HM_OPT_tls_cache_min, HM_OPT_tls_cache_max);
 }
 
 /* Loading ---------------------------------------------------------------------------- */
 
-static struct hm_span choose(const struct load *load)
+static struct hm_span choose(struct load *load)
 {
-    struct hm_span choice = hm_conf_choice(load->files);
+    struct hm_conf_found found;
+    struct hm_span choice = hm_span_of("default");
     struct hm_span wish;
     char use[HM_PROFILE_NAME_MAX + 1];
 
+    if (hm_conf_find_choice(load->files, &found)) {
+        choice = found.item.value;
+        load->origin[HM_CONF_ORIGIN_PROFILE] = origin_of(found.name, &found.item);
+    }
     if (load->env.profile == NULL || load->env.profile[0] == '\0')
         return choice;
     wish = hm_span_of(load->env.profile);
-    if (hm_conf_is_profile(load->files, wish))
+    if (hm_conf_is_profile(load->files, wish)) {
+        load->origin[HM_CONF_ORIGIN_PROFILE] = origin_variable("HAKMEM_PROFILE");
         return wish;
+    }
     memcpy(use, choice.s, choice.n);
     use[choice.n] = '\0';
     hm_conf_report_profile(load->files, "HAKMEM_PROFILE", 1, 1, wish, use);
@@ -218,6 +242,7 @@ static void load_all(struct load *load)
     apply_top_level(load);
     if (load->env.options != NULL)
         apply_options(load);
+    keep_origins(load);
     reconcile();
 
     report.profile = hm_span_of(active);
@@ -277,11 +302,16 @@ const char *hm_conf_profile(void)
     return active;
 }
 
-const char *hm_conf_origin(enum hm_option_id id)
+bool hm_option_origin(const char *name, struct hm_text *out)
 {
-    const char *known = hm_load_relaxed(&origin[id]);
+    unsigned whose = hm_option_find(name, strlen(name));
 
-    return known != NULL ? known : "built-in";
+    if (strcmp(name, "profile") == 0)
+        whose = HM_CONF_ORIGIN_PROFILE;
+    else if (whose == HM_OPTION_COUNT)
+        return false;
+    hm_conf_origin_put(whose, out);
+    return true;
 }
 
 bool hm_option_get(const char *name, struct hm_text *out)
@@ -308,6 +338,6 @@ int hm_option_set(const char *name, const char *value)
     if (id == HM_OPT_tls_cache_max && next.tls_cache_max < hm_opt.tls_cache_min)
         return EINVAL;
     hm_option_copy(&hm_opt, &next, id);
-    hm_store_relaxed(&origin[id], "hakmem_option_set");
+    hm_conf_origin_set(id);
     return 0;
 }

@@ -27,9 +27,9 @@ void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_
 /* The active profile's name. */
 const char *hm_conf_profile(void);
 
-/* Where a value came from: "built-in", "profile low-memory", "/etc/hakmem.conf:12",
- * "HAKMEM_OPTIONS", "hakmem_option_set". Never NULL. */
-const char *hm_conf_origin(enum hm_option_id id);
+/* Where an option's value came from, or, for "profile", the choice of the profile: see
+ * hm_conf_origin_put; false: no such option. */
+bool hm_option_origin(const char *name, struct hm_text *out);
 
 /* The value as text, as it would be written in hakmem.conf; false: no such option. */
 bool hm_option_get(const char *name, struct hm_text *out);

@@ -79,16 +79,18 @@ bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile
     return true;
 }
 
-struct hm_span hm_conf_choice(const struct hm_conf_source *files)
+bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_found *out)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
-    struct hm_span choice = hm_span_of("default");
     struct hm_conf_item item;
+    bool any = false;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        if (item.section.n == 0 && hm_conf_is_key(&item, "profile") &&
-            hm_conf_is_profile(files, item.value))
-            choice = item.value;
+        if (item.section.n > 0 || !hm_conf_is_key(&item, "profile") ||
+            !hm_conf_is_profile(files, item.value))
+            continue;
+        *out = (struct hm_conf_found){c.name, item};
+        any = true;
     }
-    return choice;
+    return any;
 }

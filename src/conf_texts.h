@@ -43,8 +43,7 @@ bool hm_conf_find_parent(const struct hm_conf_source *files, struct hm_span prof
 /* Whether `profile`, whose ancestry has no cycle, is `ancestor` or inherits from it. */
 bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile,
                       struct hm_span ancestor);
-/* The machine's choice: the last top-level `profile =` that names a profile, or default.
- */
-struct hm_span hm_conf_choice(const struct hm_conf_source *files);
+/* The machine's choice: the last top-level `profile =` that names a profile, if any. */
+bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_found *out);
 
 #endif

@@ -50,6 +50,7 @@ extern "C" { /* cmocka.h does not say so itself */
 #pragma weak hakmem_version
 #pragma weak hakmem_profile
 #pragma weak hakmem_option_get
+#pragma weak hakmem_option_origin
 #pragma weak hakmem_option_set
 #pragma weak hakmem_trim
 #pragma weak hakmem_thread_flush

@@ -39,6 +39,17 @@ const char *hakmem_profile(void);
 int hakmem_option_get(const char *name, char *buf, size_t size);
 
 /**
+ * Tells where the value of an option comes from, for people: "built-in",
+ * "profile low-memory", "profile mine at /etc/hakmem.conf:12", "/etc/hakmem.conf:3",
+ * "HAKMEM_OPTIONS", "hakmem_option_set". hakmem.conf(5) lists the forms.
+ * @param name  option, as in hakmem.conf(5), or "profile" for the choice of the profile
+ * @param buf   as for hakmem_option_get
+ * @param size  as for hakmem_option_get
+ * @return as for hakmem_option_get
+ */
+int hakmem_option_origin(const char *name, char *buf, size_t size);
+
+/**
  * Changes an option that may change while the process runs.
  * @param name   option, as in hakmem.conf(5)
  * @param value  its new value as text, as in hakmem.conf

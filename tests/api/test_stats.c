@@ -48,6 +48,26 @@ static void option_get_of_an_unknown_name_is_enoent(void **state)
     }
 }
 
+static void option_origin_tells_where_a_value_comes_from(void **state)
+{
+    (void)state;
+    char text[64], old[256], cut[3] = "??";
+    assert_int_equal(hakmem_option_origin("prewarm", text, sizeof(text)), 8);
+    assert_string_equal(text, "built-in");
+    assert_int_equal(hakmem_option_origin("prewarm", NULL, 0), 8);
+    assert_int_equal(hakmem_option_origin("prewarm", cut, 2), 8);
+    assert_true(cut[0] == 'b' && cut[1] == '\0' && cut[2] == '\0');
+    assert_true(hakmem_option_origin("profile", text, sizeof(text)) > 0);
+    assert_string_equal(text, getenv("HAKMEM_PROFILE") ? "HAKMEM_PROFILE" : "built-in");
+    errno = 0;
+    assert_int_equal(hakmem_option_origin("nosuch", text, sizeof(text)), -1);
+    assert_int_equal(errno, ENOENT);
+    hakmem_option_get("empty_reserve", old, sizeof(old));
+    assert_int_equal(hakmem_option_set("empty_reserve", old), 0);
+    hakmem_option_origin("empty_reserve", text, sizeof(text));
+    assert_string_equal(text, "hakmem_option_set");
+}
+
 static void assert_option(const char *name, const char *expected)
 {
     char text[256];
@@ -378,6 +398,7 @@ int main(void)
         cmocka_unit_test(profile_is_the_one_in_the_environment_or_default),
         cmocka_unit_test(option_get_returns_text_and_its_length),
         cmocka_unit_test(option_get_of_an_unknown_name_is_enoent),
+        cmocka_unit_test(option_origin_tells_where_a_value_comes_from),
         cmocka_unit_test(option_set_changes_what_may_change),
         cmocka_unit_test(option_set_refuses_with_the_reason),
         cmocka_unit_test(stats_refuses_a_version_or_size_it_cannot_serve),

@@ -10,6 +10,7 @@
 #endif
 
 #include "conf.h"
+#include "conf_origin.h"
 #include "conf_parse.h"
 #include "os.h"
 #include <stdlib.h>
@@ -51,6 +52,7 @@ static void check_values(void)
 {
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
         char first[HM_OPTION_TEXT_MAX], second[HM_OPTION_TEXT_MAX];
+        char origin[HM_CONF_ORIGIN_MAX];
         static struct hm_options again;
         struct hm_text text;
 
@@ -63,7 +65,10 @@ static void check_values(void)
         hm_option_format(&again, id, &text);
         hm_text_flush(&text);
         require(strcmp(first, second) == 0);
-        require(strlen(hm_conf_origin(id)) > 0);
+        hm_text_init(&text, origin, sizeof origin, -1);
+        require(hm_option_origin(hm_option_table[id].name, &text));
+        hm_text_flush(&text);
+        require(!text.truncated && origin[0] != '\0');
     }
     require(hm_opt.tls_cache_min <= hm_opt.tls_cache_max);
     require(hm_span_is_name(hm_span_of(hm_conf_profile())));

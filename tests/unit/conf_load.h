@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include "conf.h"
+#include "conf_origin.h"
 #include "os.h"
 
 /* Loads a text with up to three environment variables; returns what was said. */
@@ -39,6 +40,18 @@ static UNUSED const char *value(const char *name)
     return buf;
 }
 
-#define ORIGIN(option) hm_conf_origin(HM_OPT_##option)
+static UNUSED const char *origin(const char *name)
+{
+    static char buf[HM_CONF_ORIGIN_MAX];
+    struct hm_text t;
+
+    hm_text_init(&t, buf, sizeof buf, -1);
+    assert_true(hm_option_origin(name, &t));
+    hm_text_flush(&t);
+    assert_false(t.truncated);
+    return buf;
+}
+
+#define ORIGIN(option) origin(#option)
 
 #endif

@@ -15,7 +15,7 @@ static void without_any_text_the_table_counts(void **state)
     assert_string_equal(hm_conf_profile(), "default");
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
         assert_string_equal(value(hm_option_table[id].name), hm_option_table[id].def);
-        assert_string_equal(hm_conf_origin(id), "built-in");
+        assert_string_equal(origin(hm_option_table[id].name), "built-in");
     }
 }
 
@@ -53,7 +53,7 @@ static void the_top_level_picks_the_machines_profile(void **state)
     assert_string_equal(load(text), "");
     assert_string_equal(hm_conf_profile(), "mine");
     assert_string_equal(value("shards"), "3");
-    assert_string_equal(ORIGIN(shards), "text:4");
+    assert_string_equal(ORIGIN(shards), "profile mine at text:4");
     assert_string_equal(load_env(text, "HAKMEM_PROFILE=default", NULL, NULL), "");
     assert_string_equal(hm_conf_profile(), "default");
     assert_string_equal(load_env(text, "HAKMEM_PROFILE=", NULL, NULL), "");
@@ -67,7 +67,7 @@ static void a_section_amends_a_profile(void **state)
              "[profile throughput]\nshards = 7\nprewarm = 2\n",
              "HAKMEM_PROFILE=throughput", NULL, NULL);
     assert_string_equal(value("shards"), "7");
-    assert_string_equal(ORIGIN(shards), "text:6");
+    assert_string_equal(ORIGIN(shards), "profile throughput at text:6");
     assert_string_equal(value("prewarm"), "2");
     assert_string_equal(value("superslab_size"), "4M"); /* the rest stays */
     assert_string_equal(ORIGIN(superslab_size), "profile throughput");
@@ -93,7 +93,7 @@ static void a_child_overrides_its_ancestors_wherever_they_stand(void **state)
     assert_string_equal(value("prewarm"), "2");
     assert_string_equal(value("empty_reserve"), "3");
     assert_string_equal(value("superslab_size"), "4M");
-    assert_string_equal(ORIGIN(empty_reserve), "text:11");
+    assert_string_equal(ORIGIN(empty_reserve), "profile throughput at text:11");
 }
 
 static void the_last_inherits_counts(void **state)
@@ -151,6 +151,23 @@ static void hakmem_options_goes_on_top_of_everything(void **state)
     assert_string_equal(value("refill_target"), "64:8 1K:4");
     assert_string_equal(value("thp"), "never");
     assert_string_equal(ORIGIN(thp), "profile low-memory");
+}
+
+static void the_choice_of_the_profile_has_an_origin(void **state)
+{
+    const char *text = "profile = throughput\nprofile = none\n";
+
+    (void)state;
+    load("");
+    assert_string_equal(origin("profile"), "built-in");
+    load(text);
+    assert_string_equal(origin("profile"), "text:1");
+    load_env(text, "HAKMEM_PROFILE=low-memory", NULL, NULL);
+    assert_string_equal(origin("profile"), "HAKMEM_PROFILE");
+    load_env(text, "HAKMEM_PROFILE=nosuch", NULL, NULL);
+    assert_string_equal(origin("profile"), "text:1");
+    load("profile = mine\n[profile mine]\ninherits = nosuch\n"); /* so it is default */
+    assert_string_equal(origin("profile"), "built-in");
 }
 
 /* ---- Grammar -------------------------------------------------------------------------
@@ -292,6 +309,7 @@ int main(void)
         cmocka_unit_test(ancestry_has_no_fixed_depth),
         cmocka_unit_test(the_top_level_goes_on_top_of_any_profile),
         cmocka_unit_test(hakmem_options_goes_on_top_of_everything),
+        cmocka_unit_test(the_choice_of_the_profile_has_an_origin),
         cmocka_unit_test(space_comments_and_line_ends_do_not_matter),
         cmocka_unit_test(comments_may_be_in_any_language),
         cmocka_unit_test(unknown_variables_are_named_with_the_nearest),

@@ -5,6 +5,7 @@
 #include "capture.h"
 
 #include "conf.h"
+#include "conf_origin.h"
 #include "conf_source.h"
 #include "os.h"
 #include <limits.h>
@@ -76,6 +77,17 @@ static const char *load_as(uint32_t owner, bool secure, const char *e1, const ch
     return capture_end(c);
 }
 
+static void comes_from(enum hm_option_id id, const char *expected)
+{
+    char buf[HM_CONF_ORIGIN_MAX];
+    struct hm_text t;
+
+    hm_text_init(&t, buf, sizeof buf, -1);
+    hm_conf_origin_put(id, &t);
+    hm_text_flush(&t);
+    assert_string_equal(buf, expected);
+}
+
 static const char *load(void)
 {
     return load_as(geteuid(), false, NULL, NULL);
@@ -116,8 +128,8 @@ static void the_systems_file_counts(void **state)
     assert_string_equal(load(), "");
     assert_string_equal(hm_conf_profile(), "mine");
     assert_int_equal(hm_opt.shards, 2);
-    snprintf(origin, sizeof origin, "%s:4", path_of("hakmem.conf"));
-    assert_string_equal(hm_conf_origin(HM_OPT_shards), origin);
+    snprintf(origin, sizeof origin, "profile mine at %s:4", path_of("hakmem.conf"));
+    comes_from(HM_OPT_shards, origin);
 }
 
 static void an_empty_file_is_in_order(void **state)
@@ -144,7 +156,7 @@ static void the_directorys_files_follow_in_the_order_of_their_names(void **state
     assert_int_equal(hm_opt.refill_start, 3);
     assert_int_equal(hm_opt.empty_reserve, 4);
     snprintf(origin, sizeof origin, "%s:1", path_of("hakmem.conf.d/c.conf"));
-    assert_string_equal(hm_conf_origin(HM_OPT_empty_reserve), origin);
+    comes_from(HM_OPT_empty_reserve, origin);
 }
 
 static void only_names_in_conf_count(void **state)
@@ -299,6 +311,43 @@ static void files_have_a_largest_size(void **state)
     assert_int_equal(hm_opt.shards, 0);
 }
 
+/* However many and long the names: none is lost, none runs into another. Each file is
+ * called by a path longer than what is shown of it. */
+static void every_option_can_come_from_a_file_of_its_own(void **state)
+{
+    char long_dir[200];
+    struct hm_sys_start start = {.page_size = 4096};
+
+    (void)state;
+    memset(long_dir, '/', sizeof long_dir);
+    strcpy(long_dir + sizeof long_dir - strlen(dir) - 1, dir);
+    make_conf_d();
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        const struct hm_option_info *info = &hm_option_table[id];
+        char name[64], text[256];
+
+        snprintf(name, sizeof name, "hakmem.conf.d/%02d.conf", id);
+        snprintf(text, sizeof text,
+                 "profile = a-name-as-long-as-it-can-be-%d\n"
+                 "[profile a-name-as-long-as-it-can-be-%d]\n%s = %s\n"
+                 "inherits = a-name-as-long-as-it-can-be-%d\n",
+                 id + 10, id + 10, info->name, info->def, id > 0 ? id + 9 : 10);
+        if (id == 0)
+            strcpy(strstr(text, "inherits"), "# the first\n");
+        put(name, text);
+    }
+    hm_conf_load_from(&start, long_dir, geteuid());
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        char path[512], expected[HM_CONF_ORIGIN_MAX];
+
+        snprintf(path, sizeof path, "%s/hakmem.conf.d/%02d.conf", long_dir, id);
+        snprintf(expected, sizeof expected,
+                 "profile a-name-as-long-as-it-can-be-%d at ...%s:3", id + 10,
+                 path + strlen(path) - HM_CONF_NAME_SHOWN);
+        comes_from(id, expected);
+    }
+}
+
 static void garbage_is_mentioned_once(void **state)
 {
     static char text[4096];
@@ -448,6 +497,7 @@ int main(void)
         IN_DIR(only_regular_files_are_read),
         IN_DIR(symbolic_links_are_followed_but_not_for_ever),
         IN_DIR(files_have_a_largest_size),
+        IN_DIR(every_option_can_come_from_a_file_of_its_own),
         IN_DIR(garbage_is_mentioned_once),
         IN_DIR(unreadable_files_are_mentioned),
         IN_DIR(a_long_path_is_shown_by_its_end),

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "conf_origin.h"
+
+#include "conf_source.h"
+#include <string.h>
+
+struct kept {
+    _Atomic uint8_t kind; /* [any, relaxed: nothing else changes with it] */
+    uint16_t file;        /* offsets in the pool */
+    uint16_t section;
+    uint32_t line;
+};
+static struct kept kept[HM_CONF_ORIGINS];
+
+/* Names, each with its NUL. Equal ones are kept once, so as a rule only the first few
+ * bytes are ever touched. */
+enum {
+    FILE_MAX = HM_CONF_NAME_SHOWN + sizeof "...",
+    SECTION_MAX = HM_PROFILE_NAME_MAX + 1,
+    POOL_MAX = HM_CONF_ORIGINS * (FILE_MAX + SECTION_MAX)
+};
+static char pool[POOL_MAX];
+static uint16_t pool_used;
+_Static_assert(POOL_MAX <= UINT16_MAX, "an offset has 16 bits");
+_Static_assert(FILE_MAX + SECTION_MAX + sizeof "profile  at :4294967295" <=
+                   HM_CONF_ORIGIN_MAX,
+               "the longest origin fits");
+
+static uint16_t keep_name(const char *prefix, struct hm_span name)
+{
+    const size_t prefix_len = strlen(prefix);
+    const size_t len = prefix_len + name.n;
+    uint16_t at = 0;
+
+    while (at < pool_used) {
+        const size_t known = strlen(pool + at);
+
+        if (known == len && memcmp(pool + at, prefix, prefix_len) == 0 &&
+            (name.n == 0 || memcmp(pool + at + prefix_len, name.s, name.n) == 0))
+            return at;
+        at = (uint16_t)(at + known + 1);
+    }
+    HM_ASSERT(at + len + 1 <= sizeof pool); /* I1 */
+    memcpy(pool + at, prefix, prefix_len);
+    if (name.n > 0)
+        memcpy(pool + at + prefix_len, name.s, name.n);
+    pool[at + len] = '\0';
+    pool_used = (uint16_t)(at + len + 1);
+    return at;
+}
+
+void hm_conf_origin_reset(void)
+{
+    pool_used = 0;
+    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++)
+        hm_store_relaxed(&kept[i].kind, HM_CONF_BUILTIN);
+}
+
+void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
+{
+    struct kept *k = &kept[whose];
+
+    k->line = origin->line;
+    if (origin->kind == HM_CONF_LINE || origin->kind == HM_CONF_VARIABLE) {
+        const char *ellipsis;
+        const char *shown = hm_conf_source_shown(origin->file, &ellipsis);
+
+        k->file = keep_name(ellipsis, hm_span_of(shown));
+    }
+    k->section = keep_name("", origin->section);
+    hm_store_relaxed(&k->kind, (uint8_t)origin->kind);
+}
+
+void hm_conf_origin_copy(unsigned to, unsigned from)
+{
+    kept[to].file = kept[from].file;
+    kept[to].section = kept[from].section;
+    kept[to].line = kept[from].line;
+    hm_store_relaxed(&kept[to].kind, hm_load_relaxed(&kept[from].kind));
+}
+
+void hm_conf_origin_set(unsigned whose)
+{
+    hm_store_relaxed(&kept[whose].kind, HM_CONF_SET);
+}
+
+void hm_conf_origin_put(unsigned whose, struct hm_text *out)
+{
+    const struct kept *k = &kept[whose];
+    const char *file = pool + k->file;
+    const char *section = pool + k->section;
+
+    switch ((enum hm_conf_origin_kind)hm_load_relaxed(&k->kind)) {
+    case HM_CONF_BUILTIN:
+        hm_text_printf(out, "built-in");
+        break;
+    case HM_CONF_SHIPPED:
+        hm_text_printf(out, "profile %s", section);
+        break;
+    case HM_CONF_LINE:
+        if (section[0] != '\0')
+            hm_text_printf(out, "profile %s at ", section);
+        hm_text_printf(out, "%s:%u", file, k->line);
+        break;
+    case HM_CONF_VARIABLE:
+        hm_text_printf(out, "%s", file);
+        break;
+    case HM_CONF_SET:
+        hm_text_printf(out, "hakmem_option_set");
+        break;
+    }
+}
