@@ -22,6 +22,7 @@ static char active[HM_PROFILE_NAME_MAX + 1];
 struct load {
     const struct hm_conf_source *files;
     struct hm_conf_env env;
+    struct hm_conf_exe exe;
     bool intact; /* the active profile's ancestry is, so its sections count */
     /* Which generation set a value: 1 the profile, 2 its parent, …; 0: none yet. */
     uint32_t generation[HM_OPTION_COUNT];
@@ -37,6 +38,7 @@ static struct hm_conf_origin origin_of(const char *name, const struct hm_conf_it
     return (struct hm_conf_origin){.kind = name != NULL ? HM_CONF_LINE : HM_CONF_SHIPPED,
                                    .line = item->line,
                                    .file = name,
+                                   .scope = item->scope,
                                    .section = item->section};
 }
 
@@ -57,19 +59,24 @@ static enum hm_option_id apply_pair(const struct hm_conf_item *item)
     return id;
 }
 
-/* The top level counts whatever profiles say; within it, the last. */
-static void apply_top_level(struct load *load)
+/* What is about this process counts whatever profiles say: the top level, on top of it
+ * the sections for its executable, on top of them those for secure processes. Within
+ * each, the last. */
+static void apply_files(struct load *load)
 {
-    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
-    struct hm_conf_item item;
+    for (enum hm_conf_scope scope = HM_CONF_TOP; scope <= HM_CONF_SECURE; scope++) {
+        struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
+        struct hm_conf_item item;
 
-    while (hm_conf_cursor_next(&c, &item)) {
-        enum hm_option_id id = HM_OPTION_COUNT;
+        while (hm_conf_cursor_next(&c, &item)) {
+            enum hm_option_id id = HM_OPTION_COUNT;
 
-        if (item.kind == HM_CONF_PAIR && item.section.n == 0)
-            id = apply_pair(&item);
-        if (id != HM_OPTION_COUNT)
-            load->origin[id] = origin_of(c.name, &item);
+            if (item.kind == HM_CONF_PAIR && item.scope == scope &&
+                hm_conf_exe_concerns(&load->exe, &item))
+                id = apply_pair(&item);
+            if (id != HM_OPTION_COUNT)
+                load->origin[id] = origin_of(c.name, &item);
+        }
     }
 }
 
@@ -94,13 +101,13 @@ static void apply_options(struct load *load)
  * of the same generation's, the last. */
 static void apply_sections(struct load *load, struct hm_span profile, uint32_t generation)
 {
-    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, load->files);
+    struct hm_conf_cursor c = hm_conf_cursor_of(profile, load->files);
     struct hm_conf_item item;
 
     while (hm_conf_cursor_next(&c, &item)) {
         enum hm_option_id id;
 
-        if (item.kind != HM_CONF_PAIR || !hm_span_equal(item.section, profile))
+        if (item.kind != HM_CONF_PAIR || !hm_conf_is_of(&item, profile))
             continue;
         id = hm_option_find(item.key.s, item.key.n);
         if (id == HM_OPTION_COUNT ||
@@ -217,7 +224,7 @@ static struct hm_span choose(struct load *load)
     struct hm_span wish;
     char use[HM_PROFILE_NAME_MAX + 1];
 
-    if (hm_conf_find_choice(load->files, &found)) {
+    if (hm_conf_find_choice(load->files, &load->exe, &found)) {
         choice = found.item.value;
         load->origin[HM_CONF_ORIGIN_PROFILE] = origin_of(found.name, &found.item);
     }
@@ -236,10 +243,10 @@ static struct hm_span choose(struct load *load)
 
 static void load_all(struct load *load)
 {
-    struct hm_conf_report report = {.files = load->files};
+    struct hm_conf_report report = {.files = load->files, .exe = &load->exe};
 
     activate(load, choose(load));
-    apply_top_level(load);
+    apply_files(load);
     if (load->env.options != NULL)
         apply_options(load);
     keep_origins(load);
@@ -255,6 +262,7 @@ static void load_all(struct load *load)
 static void begin(struct load *load, const struct hm_sys_start *start)
 {
     *load = (struct load){.files = NULL};
+    hm_conf_exe_init(&load->exe, start);
     memcpy(active, "default", sizeof "default");
     hm_fail_init(active, start->secure);
     if (!start->secure)

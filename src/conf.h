@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* conf: hakmem.conf and its relatives become hm_opt.
  *
- * Order, later wins: built-in profiles (profiles/ compiled in); SYSCONFDIR/hakmem.conf;
- * SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale order; or, instead of these files, the one
- * that HAKMEM_CONF names. The files define and override profiles; a top-level `profile =`
- * picks the machine's default and HAKMEM_PROFILE the process's. HAKMEM_OPTIONS is applied
- * on top of the chosen profile. Under AT_SECURE nothing from the environment counts.
- * No heap, no stdio, no libc call that may allocate or lock. */
+ * What is read: SYSCONFDIR/hakmem.conf; SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale
+ * order; or, instead of these files, the one that HAKMEM_CONF names.
+ *
+ * What counts, from weak to strong; within each, the last:
+ *
+ *   1. the option table
+ *   2. the profile's ancestors, oldest first, then the profile; of each, the shipped
+ *      section, then those of the files
+ *   3. the files' top level
+ *   4. their [app:…] sections about the executable
+ *   5. their [secure] sections, if the process is one
+ *   6. HAKMEM_OPTIONS
+ *
+ * The profile is picked by a `profile =` of 3, 4 or 5, or by HAKMEM_PROFILE. Under
+ * AT_SECURE nothing from the environment counts. No heap, no stdio, no libc call that may
+ * allocate or lock. */
 #ifndef HM_CONF_H
 #define HM_CONF_H
 

@@ -6,7 +6,8 @@
 
 struct kept {
     _Atomic uint8_t kind; /* [any, relaxed: nothing else changes with it] */
-    uint16_t file;        /* offsets in the pool */
+    uint8_t scope;
+    uint16_t file; /* offsets in the pool */
     uint16_t section;
     uint32_t line;
 };
@@ -16,12 +17,14 @@ static struct kept kept[HM_CONF_ORIGINS];
  * bytes are ever touched. */
 enum {
     FILE_MAX = HM_CONF_NAME_SHOWN + sizeof "...",
-    SECTION_MAX = HM_PROFILE_NAME_MAX + 1,
+    SECTION_SHOWN = 60, /* the end of a longer pattern, which is a path */
+    SECTION_MAX = SECTION_SHOWN + sizeof "...",
     POOL_MAX = HM_CONF_ORIGINS * (FILE_MAX + SECTION_MAX)
 };
 static char pool[POOL_MAX];
 static uint16_t pool_used;
 _Static_assert(POOL_MAX <= UINT16_MAX, "an offset has 16 bits");
+_Static_assert(SECTION_SHOWN >= HM_PROFILE_NAME_MAX, "a profile's name is kept whole");
 _Static_assert(FILE_MAX + SECTION_MAX + sizeof "profile  at :4294967295" <=
                    HM_CONF_ORIGIN_MAX,
                "the longest origin fits");
@@ -59,6 +62,7 @@ void hm_conf_origin_reset(void)
 void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
 {
     struct kept *k = &kept[whose];
+    struct hm_span section = origin->section;
 
     k->line = origin->line;
     if (origin->kind == HM_CONF_LINE || origin->kind == HM_CONF_VARIABLE) {
@@ -67,12 +71,18 @@ void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
 
         k->file = keep_name(ellipsis, hm_span_of(shown));
     }
-    k->section = keep_name("", origin->section);
+    k->scope = (uint8_t)origin->scope;
+    if (section.n > SECTION_SHOWN) {
+        section.s += section.n - SECTION_SHOWN;
+        section.n = SECTION_SHOWN;
+    }
+    k->section = keep_name(section.n < origin->section.n ? "..." : "", section);
     hm_store_relaxed(&k->kind, (uint8_t)origin->kind);
 }
 
 void hm_conf_origin_copy(unsigned to, unsigned from)
 {
+    kept[to].scope = kept[from].scope;
     kept[to].file = kept[from].file;
     kept[to].section = kept[from].section;
     kept[to].line = kept[from].line;
@@ -82,6 +92,24 @@ void hm_conf_origin_copy(unsigned to, unsigned from)
 void hm_conf_origin_set(unsigned whose)
 {
     hm_store_relaxed(&kept[whose].kind, HM_CONF_SET);
+}
+
+static void put_section(enum hm_conf_scope scope, const char *section,
+                        struct hm_text *out)
+{
+    switch (scope) {
+    case HM_CONF_PROFILE:
+        hm_text_printf(out, "profile %s at ", section);
+        break;
+    case HM_CONF_TOP:
+        break;
+    case HM_CONF_APP:
+        hm_text_printf(out, "[app:%s] at ", section);
+        break;
+    case HM_CONF_SECURE:
+        hm_text_printf(out, "[secure] at ");
+        break;
+    }
 }
 
 void hm_conf_origin_put(unsigned whose, struct hm_text *out)
@@ -98,8 +126,7 @@ void hm_conf_origin_put(unsigned whose, struct hm_text *out)
         hm_text_printf(out, "profile %s", section);
         break;
     case HM_CONF_LINE:
-        if (section[0] != '\0')
-            hm_text_printf(out, "profile %s at ", section);
+        put_section((enum hm_conf_scope)k->scope, section, out);
         hm_text_printf(out, "%s:%u", file, k->line);
         break;
     case HM_CONF_VARIABLE:

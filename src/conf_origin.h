@@ -26,7 +26,8 @@ struct hm_conf_origin {
     enum hm_conf_origin_kind kind;
     unsigned line;
     const char *file;
-    struct hm_span section; /* the profile whose section the line is in, or none */
+    enum hm_conf_scope scope;
+    struct hm_span section; /* that the line is in: as in struct hm_conf_item */
 };
 
 /* Whose origin: an option, or the profile. */
@@ -43,6 +44,7 @@ void hm_conf_origin_copy(unsigned to, unsigned from);
 void hm_conf_origin_set(unsigned whose);
 
 /* "built-in", "profile low-memory", "profile mine at /etc/hakmem.conf:12",
+ * "[app:redis-*] at /etc/hakmem.conf:20", "[secure] at /etc/hakmem.conf:30",
  * "/etc/hakmem.conf:3", "HAKMEM_OPTIONS", "hakmem_option_set". */
 void hm_conf_origin_put(unsigned whose, struct hm_text *out);
 #define HM_CONF_ORIGIN_MAX ((size_t)288) /* enough for any of them and its NUL */

@@ -59,8 +59,12 @@ static struct hm_span without_first(struct hm_span t, size_t n)
 void hm_conf_reader_init(struct hm_conf_reader *r, enum hm_conf_syntax syntax,
                          const char *text, size_t len)
 {
-    *r = (struct hm_conf_reader){
-        .syntax = syntax, .at = text, .end = text + len, .line_start = text, .line = 1};
+    *r = (struct hm_conf_reader){.syntax = syntax,
+                                 .at = text,
+                                 .end = text + len,
+                                 .line_start = text,
+                                 .line = 1,
+                                 .scope = HM_CONF_TOP};
 }
 
 static unsigned column_of(const struct hm_conf_reader *r, const char *p)
@@ -77,36 +81,71 @@ static void set_error(struct hm_conf_item *item, struct hm_span found, const cha
     item->expected = expected;
 }
 
+/* What follows a word at the beginning of a section's header; false: another word. */
+static bool after_word(struct hm_span inside, const char *word, struct hm_span *rest)
+{
+    const size_t len = strlen(word);
+
+    if (inside.n < len || memcmp(inside.s, word, len) != 0)
+        return false;
+    *rest = without_first(inside, len);
+    return true;
+}
+
+static void open_section(struct hm_conf_reader *r, enum hm_conf_scope scope,
+                         struct hm_span section, struct hm_conf_item *item)
+{
+    r->skipping = false;
+    r->scope = item->scope = scope;
+    r->section = item->section = section;
+    item->kind = HM_CONF_SECTION;
+}
+
+static void open_profile(struct hm_conf_reader *r, struct hm_span name,
+                         struct hm_conf_item *item)
+{
+    if (hm_span_is_name(name)) {
+        open_section(r, HM_CONF_PROFILE, name, item);
+        return;
+    }
+    item->column = column_of(r, name.s);
+    set_error(item, name, "is not a profile's name", "1 to 31 letters, digits, - or _");
+}
+
+static void open_app(struct hm_conf_reader *r, struct hm_span pattern,
+                     struct hm_conf_item *item)
+{
+    if (pattern.n > 0 && (pattern.s[0] == '/' || up_to(pattern, '/').n == pattern.n)) {
+        open_section(r, HM_CONF_APP, pattern, item);
+        return;
+    }
+    item->column = column_of(r, pattern.s);
+    set_error(item, pattern, "is not an executable",
+              "its name, or its path from / on; * and ? are wildcards");
+}
+
 static void read_section(struct hm_conf_reader *r, struct hm_span line,
                          struct hm_conf_item *item)
 {
-    static const char word[] = "profile";
-    const size_t word_len = sizeof word - 1;
-    struct hm_span inside, name;
+    struct hm_span inside, rest;
 
     r->skipping = true; /* until the header is understood */
-    r->section = (struct hm_span){NULL, 0};
-    if (line.s[line.n - 1] != ']') {
-        set_error(item, line, "is not a section", "[profile NAME]");
-        return;
+    if (line.s[line.n - 1] == ']' && line.n > 1) {
+        inside = trim((struct hm_span){line.s + 1, line.n - 2});
+        if (after_word(inside, "profile", &rest) && rest.n > 0 && is_space(rest.s[0])) {
+            open_profile(r, trim(rest), item);
+            return;
+        }
+        if (after_word(inside, "app:", &rest)) {
+            open_app(r, trim(rest), item);
+            return;
+        }
+        if (after_word(inside, "secure", &rest) && rest.n == 0) {
+            open_section(r, HM_CONF_SECURE, rest, item);
+            return;
+        }
     }
-    inside = trim((struct hm_span){line.s + 1, line.n - 2});
-    if (inside.n <= word_len || memcmp(inside.s, word, word_len) != 0 ||
-        !is_space(inside.s[word_len])) {
-        set_error(item, line, "is not a section", "[profile NAME]");
-        return;
-    }
-    name = trim(without_first(inside, word_len));
-    if (!hm_span_is_name(name)) {
-        item->column = column_of(r, name.s);
-        set_error(item, name, "is not a profile's name",
-                  "1 to 31 letters, digits, - or _");
-        return;
-    }
-    r->skipping = false;
-    r->section = name;
-    item->kind = HM_CONF_SECTION;
-    item->section = name;
+    set_error(item, line, "is not a section", "[profile NAME], [app:NAME] or [secure]");
 }
 
 static void read_pair(struct hm_conf_reader *r, struct hm_span line,
@@ -137,8 +176,10 @@ static bool read_line(struct hm_conf_reader *r, struct hm_span whole,
     bool is_header;
 
     line = trim(r->syntax == HM_CONF_FILE ? up_to(whole, '#') : whole);
-    *item = (struct hm_conf_item){
-        .line = r->line, .column = column_of(r, line.s), .section = r->section};
+    *item = (struct hm_conf_item){.line = r->line,
+                                  .column = column_of(r, line.s),
+                                  .scope = r->scope,
+                                  .section = r->section};
     is_header = r->syntax == HM_CONF_FILE && line.n > 0 && line.s[0] == '[';
     if (whole.n > HM_CONF_LINE_MAX && r->syntax == HM_CONF_FILE) {
         if (is_header)

@@ -6,7 +6,7 @@
  *
  * File:        line { newline line }          Options:  pair { "," pair }
  *   line       [ section | pair ] [ "#" comment ]
- *   section    "[" "profile" name "]"
+ *   section    "[" ( "profile" name | "app:" pattern | "secure" ) "]"
  *   pair       key "=" value
  *
  * I1. Every byte of the text belongs to at most one item; reading always ends.
@@ -33,18 +33,28 @@ bool hm_span_is_name(struct hm_span name);
 
 enum hm_conf_syntax { HM_CONF_FILE, HM_CONF_OPTIONS };
 
+/* What a pair is about, by its section. From HM_CONF_TOP on, in the order in which they
+ * count: later wins. */
+enum hm_conf_scope {
+    HM_CONF_PROFILE, /* [profile NAME] */
+    HM_CONF_TOP,     /* before the first section */
+    HM_CONF_APP,     /* [app:PATTERN] */
+    HM_CONF_SECURE   /* [secure] */
+};
+
 struct hm_conf_reader {
     enum hm_conf_syntax syntax;
     const char *at;         /* what is still to be read */
     const char *end;        /* of the text */
     const char *line_start; /* column 1 */
     unsigned line;
-    bool skipping;          /* inside a section whose header was not understood */
-    struct hm_span section; /* the section we are in; empty: before the first */
+    bool skipping; /* inside a section whose header was not understood */
+    enum hm_conf_scope scope;
+    struct hm_span section; /* as in struct hm_conf_item */
 };
 
 enum hm_conf_kind {
-    HM_CONF_SECTION, /* a profile's header: `section` */
+    HM_CONF_SECTION, /* a section's header: `scope`, `section` */
     HM_CONF_PAIR,    /* `key`, `value`, within `section` */
     HM_CONF_ERROR    /* `key` is what was found; `wrong` and `expected` say the rest */
 };
@@ -54,7 +64,8 @@ struct hm_conf_item {
     unsigned line;         /* from 1 */
     unsigned column;       /* of the key or of what was found; in bytes, from 1 */
     unsigned value_column; /* of a pair's value */
-    struct hm_span section;
+    enum hm_conf_scope scope;
+    struct hm_span section; /* the profile's name, the pattern, or empty */
     struct hm_span key;
     struct hm_span value; /* without space around it; may be empty */
     const char *wrong;    /* "is not a section" */

@@ -47,7 +47,7 @@ static bool is_first_mention(const struct hm_conf_source *files, struct hm_span 
     struct hm_conf_item item;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        if (item.kind == HM_CONF_SECTION && hm_span_equal(item.section, name))
+        if (item.kind == HM_CONF_SECTION && hm_conf_is_of(&item, name))
             break;
     }
     return item.section.s == name.s;
@@ -60,7 +60,8 @@ static void put_profiles(struct message *m, const struct hm_conf_source *files)
     unsigned count = 0;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        if (item.kind != HM_CONF_SECTION || !is_first_mention(files, item.section))
+        if (item.kind != HM_CONF_SECTION || item.scope != HM_CONF_PROFILE ||
+            !is_first_mention(files, item.section))
             continue;
         if (count == PROFILES_LISTED) {
             hm_text_printf(&m->text, ", ...");
@@ -73,7 +74,7 @@ static void put_profiles(struct message *m, const struct hm_conf_source *files)
 }
 
 static void report_profile(const struct hm_conf_source *files, struct place at,
-                           struct hm_span unknown, struct hm_span use)
+                           struct hm_span unknown, const struct hm_span *use)
 {
     struct message m;
 
@@ -82,7 +83,10 @@ static void report_profile(const struct hm_conf_source *files, struct place at,
     put_quoted(&m, unknown);
     hm_text_printf(&m.text, ", expected one of ");
     put_profiles(&m, files);
-    hm_text_printf(&m.text, "; using %.*s", (int)use.n, use.s);
+    if (use != NULL)
+        hm_text_printf(&m.text, "; using %.*s", (int)use->n, use->s);
+    else
+        hm_text_printf(&m.text, "; ignored");
     message_end(&m);
 }
 
@@ -90,7 +94,9 @@ void hm_conf_report_profile(const struct hm_conf_source *files, const char *name
                             unsigned line, unsigned column, struct hm_span unknown,
                             const char *use)
 {
-    report_profile(files, (struct place){name, line, column}, unknown, hm_span_of(use));
+    const struct hm_span used = hm_span_of(use);
+
+    report_profile(files, (struct place){name, line, column}, unknown, &used);
 }
 
 void hm_conf_report_cycle(const struct hm_conf_found *parent, const char *use)
@@ -152,10 +158,13 @@ static void report_value(struct place at, enum hm_option_id id, struct hm_span b
     message_end(&m);
 }
 
-static bool is_in_force(const struct hm_conf_report *report, struct hm_span section)
+static bool is_in_force(const struct hm_conf_report *report,
+                        const struct hm_conf_item *item)
 {
-    return section.n == 0 ||
-           (report->intact && hm_conf_descends(report->files, report->profile, section));
+    if (item->scope != HM_CONF_PROFILE)
+        return hm_conf_exe_concerns(report->exe, item);
+    return report->intact &&
+           hm_conf_descends(report->files, report->profile, item->section);
 }
 
 /* True: there was something to report. */
@@ -174,14 +183,14 @@ static bool check_option(const struct hm_conf_report *report, struct place at,
         return false;
     at.column = item->value_column + (unsigned)err.at;
     report_value(at, id, (struct hm_span){item->value.s + err.at, err.len}, err.what,
-                 is_in_force(report, item->section));
+                 is_in_force(report, item));
     return true;
 }
 
 static bool check_inherits(struct place at, const struct hm_conf_item *item)
 {
-    if (item->section.n == 0) {
-        report_found(at, item->key, "is at the top level", "it inside a section");
+    if (item->scope != HM_CONF_PROFILE) {
+        report_found(at, item->key, "is not in a profile's section", "it in one");
         return true;
     }
     if (hm_span_is_name(item->value)) /* whether it exists matters once it is in force */
@@ -195,14 +204,16 @@ static bool check_inherits(struct place at, const struct hm_conf_item *item)
 static bool check_choice(const struct hm_conf_report *report, struct place at,
                          const struct hm_conf_item *item)
 {
-    if (item->section.n > 0) {
-        report_found(at, item->key, "is inside a section", "it before the first");
+    if (item->scope == HM_CONF_PROFILE) {
+        report_found(at, item->key, "is in a profile's section",
+                     "it before the first section, or in one of [app:NAME]");
         return true;
     }
     if (hm_conf_is_profile(report->files, item->value))
         return false;
     at.column = item->value_column;
-    report_profile(report->files, at, item->value, report->profile);
+    report_profile(report->files, at, item->value,
+                   is_in_force(report, item) ? &report->profile : NULL);
     return true;
 }
 

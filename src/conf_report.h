@@ -13,9 +13,11 @@
 /* After this many lines about one text, a last one says that there is more. */
 #define HM_CONF_ERRORS_SHOWN 20u
 
-/* Which sections are in force: those of this profile and of its ancestors. */
+/* Which sections are in force: those of this profile and of its ancestors, and those
+ * that are about this executable. */
 struct hm_conf_report {
     const struct hm_conf_source *files;
+    struct hm_conf_exe *exe;
     struct hm_span profile;
     bool intact; /* false: its ancestry is broken and no section is in force */
 };

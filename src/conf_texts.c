@@ -14,13 +14,28 @@ struct hm_conf_cursor hm_conf_cursor_at(enum hm_conf_part part,
     return c;
 }
 
+struct hm_conf_cursor hm_conf_cursor_of(struct hm_span profile,
+                                        const struct hm_conf_source *files)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+
+    c.profile = profile;
+    return c;
+}
+
+static bool is_named(const struct hm_profile_builtin *p, struct hm_span name)
+{
+    return hm_span_equal(hm_span_of(p->name), name);
+}
+
 bool hm_conf_cursor_next(struct hm_conf_cursor *c, struct hm_conf_item *item)
 {
     while (!hm_conf_read(&c->reader, item)) {
         if (c->builtin < hm_profiles_builtin_count) {
             const struct hm_profile_builtin *p = &hm_profiles_builtin[c->builtin++];
 
-            hm_conf_reader_init(&c->reader, HM_CONF_FILE, p->text, p->len);
+            if (c->profile.n == 0 || is_named(p, c->profile))
+                hm_conf_reader_init(&c->reader, HM_CONF_FILE, p->text, p->len);
         } else if (c->file != NULL) {
             hm_conf_reader_init(&c->reader, HM_CONF_FILE, c->file->text, c->file->len);
             c->name = c->file->name;
@@ -37,13 +52,22 @@ bool hm_conf_is_key(const struct hm_conf_item *item, const char *key)
     return item->kind == HM_CONF_PAIR && hm_span_equal(item->key, hm_span_of(key));
 }
 
+bool hm_conf_is_of(const struct hm_conf_item *item, struct hm_span profile)
+{
+    return item->scope == HM_CONF_PROFILE && hm_span_equal(item->section, profile);
+}
+
 bool hm_conf_is_profile(const struct hm_conf_source *files, struct hm_span name)
 {
-    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
     struct hm_conf_item item;
 
+    for (size_t i = 0; i < hm_profiles_builtin_count; i++) {
+        if (is_named(&hm_profiles_builtin[i], name))
+            return true;
+    }
     while (hm_conf_cursor_next(&c, &item)) {
-        if (item.kind == HM_CONF_SECTION && hm_span_equal(item.section, name))
+        if (item.kind == HM_CONF_SECTION && hm_conf_is_of(&item, name))
             return true;
     }
     return false;
@@ -52,12 +76,12 @@ bool hm_conf_is_profile(const struct hm_conf_source *files, struct hm_span name)
 bool hm_conf_find_parent(const struct hm_conf_source *files, struct hm_span profile,
                          struct hm_conf_found *out)
 {
-    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_conf_cursor c = hm_conf_cursor_of(profile, files);
     struct hm_conf_item item;
     bool any = false;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        if (!hm_span_equal(item.section, profile) || !hm_conf_is_key(&item, "inherits") ||
+        if (!hm_conf_is_of(&item, profile) || !hm_conf_is_key(&item, "inherits") ||
             !hm_span_is_name(item.value))
             continue;
         *out = (struct hm_conf_found){c.name, item};
@@ -79,14 +103,16 @@ bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile
     return true;
 }
 
-bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_found *out)
+bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_exe *exe,
+                         struct hm_conf_found *out)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
     struct hm_conf_item item;
     bool any = false;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        if (item.section.n > 0 || !hm_conf_is_key(&item, "profile") ||
+        if (!hm_conf_is_key(&item, "profile") || !hm_conf_exe_concerns(exe, &item) ||
+            (any && item.scope < out->item.scope) ||
             !hm_conf_is_profile(files, item.value))
             continue;
         *out = (struct hm_conf_found){c.name, item};

@@ -8,11 +8,12 @@
 #ifndef HM_CONF_TEXTS_H
 #define HM_CONF_TEXTS_H
 
-#include "conf_parse.h"
+#include "conf_exe.h"
 #include "conf_source.h"
 
 struct hm_conf_cursor {
     size_t builtin;                    /* the next built-in profile */
+    struct hm_span profile;            /* pass over those that are not this one */
     const struct hm_conf_source *file; /* the next file */
     const char *name;                  /* of the text being read; NULL: built-in */
     struct hm_conf_reader reader;
@@ -25,6 +26,9 @@ enum hm_conf_part {
 
 struct hm_conf_cursor hm_conf_cursor_at(enum hm_conf_part part,
                                         const struct hm_conf_source *files);
+/* What may be in the sections of a profile, among other things. */
+struct hm_conf_cursor hm_conf_cursor_of(struct hm_span profile,
+                                        const struct hm_conf_source *files);
 bool hm_conf_cursor_next(struct hm_conf_cursor *c, struct hm_conf_item *item);
 
 /* An item and the text it stands in (NULL: built-in). */
@@ -34,6 +38,8 @@ struct hm_conf_found {
 };
 
 bool hm_conf_is_key(const struct hm_conf_item *item, const char *key);
+/* Whether it is in a section of this profile, or that section's header. */
+bool hm_conf_is_of(const struct hm_conf_item *item, struct hm_span profile);
 
 /* Whether there is a section of this name. */
 bool hm_conf_is_profile(const struct hm_conf_source *files, struct hm_span name);
@@ -43,7 +49,9 @@ bool hm_conf_find_parent(const struct hm_conf_source *files, struct hm_span prof
 /* Whether `profile`, whose ancestry has no cycle, is `ancestor` or inherits from it. */
 bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile,
                       struct hm_span ancestor);
-/* The machine's choice: the last top-level `profile =` that names a profile, if any. */
-bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_found *out);
+/* The machine's choice for a process: of the `profile =` lines that are about it and name
+ * a profile, the one that counts, if any. */
+bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_exe *exe,
+                         struct hm_conf_found *out);
 
 #endif

@@ -16,6 +16,8 @@ HM_SOURCES = \
 	src/conf.h \
 	src/conf_env.c \
 	src/conf_env.h \
+	src/conf_exe.c \
+	src/conf_exe.h \
 	src/conf_origin.c \
 	src/conf_origin.h \
 	src/conf_parse.c \

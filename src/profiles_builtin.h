@@ -7,6 +7,7 @@
 
 #include "base.h"
 
+/* I1. A text is one section, that of the profile of its file's name. */
 struct hm_profile_builtin {
     const char *name; /* of the file, without .conf */
     const char *text;

@@ -108,6 +108,11 @@ long hm_sys_getdents(int fd, void *buf, size_t len)
     return call3(SYS_getdents64, fd, (long)buf, (long)len);
 }
 
+long hm_sys_readlink(const char *path, char *buf, size_t len)
+{
+    return hm_sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len, 0, 0);
+}
+
 bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
     struct stat st;

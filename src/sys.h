@@ -25,6 +25,7 @@ long hm_sys_open_read(const char *path);
 long hm_sys_open_dir(const char *path);
 long hm_sys_read(int fd, void *buf, size_t len); /* restarts after EINTR */
 long hm_sys_getdents(int fd, void *buf, size_t len);
+long hm_sys_readlink(const char *path, char *buf, size_t len); /* without a NUL */
 bool hm_sys_is_regular(int fd, uint64_t *size,
                        uint32_t *uid); /* fstat: a regular file? its size, its owner */
 void hm_sys_close(int fd);
@@ -52,6 +53,7 @@ struct hm_sys_start {
     bool secure;        /* AT_SECURE: set-user-ID or the like */
     size_t page_size;   /* AT_PAGESZ */
     const char *execfn; /* AT_EXECFN, or NULL */
+    const char *exe;    /* the executable's path; NULL: /proc/self/exe tells */
 };
 void hm_sys_start_facts(struct hm_sys_start *out);
 

@@ -50,6 +50,7 @@ unit_tests = \
 	tests/unit/test_bits \
 	tests/unit/test_check \
 	tests/unit/test_conf \
+	tests/unit/test_conf_app \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
 	tests/unit/test_exhaustion \
@@ -78,6 +79,8 @@ tests_unit_test_check_CPPFLAGS = $(heap_cppflags)
 tests_unit_test_check_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
+tests_unit_test_conf_app_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_app_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)

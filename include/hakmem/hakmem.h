@@ -41,7 +41,8 @@ int hakmem_option_get(const char *name, char *buf, size_t size);
 /**
  * Tells where the value of an option comes from, for people: "built-in",
  * "profile low-memory", "profile mine at /etc/hakmem.conf:12", "/etc/hakmem.conf:3",
- * "HAKMEM_OPTIONS", "hakmem_option_set". hakmem.conf(5) lists the forms.
+ * "[app:redis-*] at /etc/hakmem.conf:20", "HAKMEM_OPTIONS", "hakmem_option_set".
+ * hakmem.conf(5) lists the forms.
  * @param name  option, as in hakmem.conf(5), or "profile" for the choice of the profile
  * @param buf   as for hakmem_option_get
  * @param size  as for hakmem_option_get

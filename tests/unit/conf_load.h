@@ -10,16 +10,22 @@
 #include "conf_origin.h"
 #include "os.h"
 
+static UNUSED const char *load_start(const char *text, const struct hm_sys_start *start)
+{
+    struct capture c = capture_begin();
+
+    hm_conf_load_text(start, text, strlen(text));
+    return capture_end(c);
+}
+
 /* Loads a text with up to three environment variables; returns what was said. */
 static UNUSED const char *load_env(const char *text, const char *e1, const char *e2,
                                    const char *e3)
 {
     const char *envp[] = {"PATH=/bin", e1, e2, e3, NULL};
     struct hm_sys_start start = {.envp = (char **)(void *)envp, .page_size = 4096};
-    struct capture c = capture_begin();
 
-    hm_conf_load_text(&start, text, strlen(text));
-    return capture_end(c);
+    return load_start(text, &start);
 }
 
 static UNUSED const char *load(const char *text)

@@ -19,6 +19,22 @@ static void without_any_text_the_table_counts(void **state)
     }
 }
 
+/* I1 of profiles_builtin.h. */
+static void assert_one_section(const struct hm_profile_builtin *p)
+{
+    struct hm_conf_reader reader;
+    struct hm_conf_item item;
+    unsigned sections = 0;
+
+    hm_conf_reader_init(&reader, HM_CONF_FILE, p->text, p->len);
+    while (hm_conf_read(&reader, &item)) {
+        assert_int_equal(item.scope, HM_CONF_PROFILE);
+        assert_true(hm_span_equal(item.section, hm_span_of(p->name)));
+        sections += item.kind == HM_CONF_SECTION;
+    }
+    assert_int_equal(sections, 1);
+}
+
 static void builtin_profiles_are_in_order(void **state)
 {
     (void)state;
@@ -28,6 +44,7 @@ static void builtin_profiles_are_in_order(void **state)
         char choice[64];
 
         assert_int_equal(strlen(p->text), p->len);
+        assert_one_section(p);
         assert_string_equal(load(p->text), ""); /* as a file it would be checked */
         snprintf(choice, sizeof choice, "HAKMEM_PROFILE=%s", p->name);
         assert_string_equal(load_env("", choice, NULL, NULL), "");

@@ -5,6 +5,8 @@
 
 #include "conf_report.h"
 
+#define SECTIONS "[profile NAME], [app:NAME] or [secure]"
+
 static void every_syntax_error_is_one_line(void **state)
 {
     static const struct {
@@ -15,17 +17,17 @@ static void every_syntax_error_is_one_line(void **state)
          "2:3: \"foo bar\" has no \"=\", expected key = value; ignored"},
         {" = 5\n", "1:2: \"= 5\" has no key, expected key = value; ignored"},
         {"[profile]\n",
-         "1:1: \"[profile]\" is not a section, expected [profile NAME]; ignored"},
-        {"[]\n", "1:1: \"[]\" is not a section, expected [profile NAME]; ignored"},
-        {"[\n", "1:1: \"[\" is not a section, expected [profile NAME]; ignored"},
+         "1:1: \"[profile]\" is not a section, expected " SECTIONS "; ignored"},
+        {"[]\n", "1:1: \"[]\" is not a section, expected " SECTIONS "; ignored"},
+        {"[\n", "1:1: \"[\" is not a section, expected " SECTIONS "; ignored"},
         {"[profile x\n",
-         "1:1: \"[profile x\" is not a section, expected [profile NAME]; ignored"},
+         "1:1: \"[profile x\" is not a section, expected " SECTIONS "; ignored"},
         {"[profile x] y\n",
-         "1:1: \"[profile x] y\" is not a section, expected [profile NAME]; ignored"},
+         "1:1: \"[profile x] y\" is not a section, expected " SECTIONS "; ignored"},
         {"[profilex]\n",
-         "1:1: \"[profilex]\" is not a section, expected [profile NAME]; ignored"},
+         "1:1: \"[profilex]\" is not a section, expected " SECTIONS "; ignored"},
         {"[Profile x]\n",
-         "1:1: \"[Profile x]\" is not a section, expected [profile NAME]; ignored"},
+         "1:1: \"[Profile x]\" is not a section, expected " SECTIONS "; ignored"},
         {"[profile a b]\n",
          "1:10: \"a b\" is not a profile's name, expected 1 to 31 letters, "
          "digits, - or _; ignored"},
@@ -37,9 +39,10 @@ static void every_syntax_error_is_one_line(void **state)
          "to "
          "31 letters, digits, - or _; ignored"},
         {"inherits = throughput\n",
-         "1:1: \"inherits\" is at the top level, expected it inside a section; ignored"},
-        {"[profile x]\nprofile = y\n",
-         "2:1: \"profile\" is inside a section, expected it before the first; ignored"},
+         "1:1: \"inherits\" is not in a profile's section, expected it in one; ignored"},
+        {"[profile x]\nprofile = y\n", "2:1: \"profile\" is in a profile's section, "
+                                       "expected it before the first section, "
+                                       "or in one of [app:NAME]; ignored"},
         {"[profile x]\n inherits = a b\n", "2:13: \"a b\" is not a profile's name, "
                                            "expected 1 to 31 letters, digits, - or _; "
                                            "ignored"},
@@ -72,8 +75,8 @@ static void lines_below_a_broken_header_do_not_count_for_another_section(void **
     assert_string_equal(
         load("profile = a\n[profile a]\nshards = 1\n[profil b]\nshards = 2\n"
              "nonsense\n[profile a]\nprewarm = 3\n"),
-        "hakmem: text:4:1: \"[profil b]\" is not a section, expected "
-        "[profile NAME]; ignored\n");
+        "hakmem: text:4:1: \"[profil b]\" is not a section, expected " SECTIONS
+        "; ignored\n");
     assert_string_equal(value("shards"), "1");
     assert_string_equal(value("prewarm"), "3");
 }
