@@ -18,7 +18,10 @@ enum { ROOT = 0 };
 /* The active profile. [const after load] */
 static char active[HM_PROFILE_NAME_MAX + 1];
 
-/* What is being loaded. */
+/* Why a profile cannot be in force. */
+enum trouble { NO_TROUBLE, UNKNOWN_PARENT, CYCLE };
+
+/* What is being loaded. What is found to be wrong meanwhile is kept for the report. */
 struct load {
     const struct hm_conf_source *files;
     struct hm_conf_env env;
@@ -28,6 +31,14 @@ struct load {
     uint32_t generation[HM_OPTION_COUNT];
     /* Where the values and the profile come from. */
     struct hm_conf_origin origin[HM_CONF_ORIGINS];
+
+    bool is_conf_refused; /* HAKMEM_CONF, because of this lock */
+    struct hm_conf_found lock;
+    bool is_wish_refused; /* HAKMEM_PROFILE: locked, or no profile */
+    struct {
+        enum trouble trouble;
+        struct hm_conf_found parent; /* the line where it showed */
+    } chosen, standard;              /* the profile that was picked; then, default */
 };
 
 /* Applying --------------------------------------------------------------------------- */
@@ -45,6 +56,23 @@ static struct hm_conf_origin origin_of(const char *name, const struct hm_conf_it
 static struct hm_conf_origin origin_variable(const char *name)
 {
     return (struct hm_conf_origin){.kind = HM_CONF_VARIABLE, .file = name};
+}
+
+static void set_origin(struct load *load, unsigned whose, struct hm_conf_origin origin)
+{
+    origin.locked = load->origin[whose].locked;
+    load->origin[whose] = origin;
+}
+
+/* "!": whatever the line sets and whether it counts, the environment has no say. */
+static void apply_lock(struct load *load, const struct hm_conf_item *item)
+{
+    enum hm_option_id id = HM_OPTION_COUNT;
+
+    if (item->locked)
+        id = hm_option_find(item->key.s, item->key.n);
+    if (id != HM_OPTION_COUNT)
+        load->origin[id].locked = true;
 }
 
 /* Sets what a pair says, if it says something valid: what does not is left to the report.
@@ -72,10 +100,12 @@ static void apply_files(struct load *load)
             enum hm_option_id id = HM_OPTION_COUNT;
 
             if (item.kind == HM_CONF_PAIR && item.scope == scope &&
-                hm_conf_exe_concerns(&load->exe, &item))
+                hm_conf_exe_concerns(&load->exe, &item)) {
+                apply_lock(load, &item);
                 id = apply_pair(&item);
+            }
             if (id != HM_OPTION_COUNT)
-                load->origin[id] = origin_of(c.name, &item);
+                set_origin(load, id, origin_of(c.name, &item));
         }
     }
 }
@@ -91,9 +121,10 @@ static void apply_options(struct load *load)
         enum hm_option_id id = HM_OPTION_COUNT;
 
         if (item.kind == HM_CONF_PAIR)
-            id = apply_pair(&item);
-        if (id != HM_OPTION_COUNT)
-            load->origin[id] = origin_variable("HAKMEM_OPTIONS");
+            id = hm_option_find(item.key.s, item.key.n);
+        if (id != HM_OPTION_COUNT && !load->origin[id].locked &&
+            apply_pair(&item) != HM_OPTION_COUNT)
+            set_origin(load, id, origin_variable("HAKMEM_OPTIONS"));
     }
 }
 
@@ -109,43 +140,40 @@ static void apply_sections(struct load *load, struct hm_span profile, uint32_t g
 
         if (item.kind != HM_CONF_PAIR || !hm_conf_is_of(&item, profile))
             continue;
+        apply_lock(load, &item);
         id = hm_option_find(item.key.s, item.key.n);
         if (id == HM_OPTION_COUNT ||
             (load->generation[id] != 0 && load->generation[id] != generation) ||
             apply_pair(&item) == HM_OPTION_COUNT)
             continue;
         load->generation[id] = generation;
-        load->origin[id] = origin_of(c.name, &item);
+        set_origin(load, id, origin_of(c.name, &item));
     }
 }
 
-/* Applies a profile and what it inherits; false, and a warning: its ancestry is broken.
+/* Applies a profile and what it inherits; trouble, and *parent: its ancestry is broken.
  * A cycle is found as Brent does it: by comparing with one ancestor, which is replaced
  * whenever the number of generations is a power of two. */
-static bool apply_profile(struct load *load, struct hm_span profile, const char *fallback)
+static enum trouble apply_profile(struct load *load, struct hm_span profile,
+                                  struct hm_conf_found *parent)
 {
     struct hm_span watched = profile;
-    struct hm_conf_found parent;
 
     for (uint32_t generation = 1;; generation++) {
         apply_sections(load, profile, generation);
-        if (!hm_conf_find_parent(load->files, profile, &parent))
-            return true;
-        profile = parent.item.value;
-        if (!hm_conf_is_profile(load->files, profile)) {
-            hm_conf_report_profile(load->files, parent.name, parent.item.line,
-                                   parent.item.value_column, profile, fallback);
-            return false;
-        }
-        if (hm_span_equal(profile, watched)) {
-            hm_conf_report_cycle(&parent, fallback);
-            return false;
-        }
+        if (!hm_conf_find_parent(load->files, profile, parent))
+            return NO_TROUBLE;
+        profile = parent->item.value;
+        if (!hm_conf_is_profile(load->files, profile))
+            return UNKNOWN_PARENT;
+        if (hm_span_equal(profile, watched))
+            return CYCLE;
         if (generation > 1 && hm_is_pow2(generation))
             watched = profile;
     }
 }
 
+/* Back to the table, for all but the profile's choice. */
 static void reset(struct load *load)
 {
     hm_option_defaults(&hm_opt);
@@ -159,22 +187,25 @@ static void reset(struct load *load)
 static void activate(struct load *load, struct hm_span profile)
 {
     const struct hm_span standard = hm_span_of("default");
+    bool broken = false;
 
     reset(load);
-    load->intact = false;
     if (!hm_span_equal(profile, standard)) {
-        load->intact = apply_profile(load, profile, "profile default");
-        if (!load->intact)
-            reset(load);
+        load->chosen.trouble = apply_profile(load, profile, &load->chosen.parent);
+        broken = load->chosen.trouble != NO_TROUBLE;
     }
-    if (!load->intact) {
+    if (broken || hm_span_equal(profile, standard)) {
+        if (broken) {
+            reset(load);
+            load->origin[HM_CONF_ORIGIN_PROFILE].kind = HM_CONF_BUILTIN;
+        }
         profile = standard;
-        load->origin[HM_CONF_ORIGIN_PROFILE] =
-            (struct hm_conf_origin){.kind = HM_CONF_BUILTIN};
-        load->intact = apply_profile(load, profile, "the built-in defaults");
-        if (!load->intact)
+        load->standard.trouble = apply_profile(load, profile, &load->standard.parent);
+        broken = load->standard.trouble != NO_TROUBLE;
+        if (broken)
             reset(load);
     }
+    load->intact = !broken;
     memcpy(active, profile.s, profile.n);
     active[profile.n] = '\0';
 }
@@ -184,7 +215,7 @@ static void keep_origins(const struct load *load)
 {
     hm_conf_origin_reset();
     for (unsigned i = 0; i < HM_CONF_ORIGINS; i++) {
-        if (load->origin[i].kind != HM_CONF_BUILTIN)
+        if (load->origin[i].kind != HM_CONF_BUILTIN || load->origin[i].locked)
             hm_conf_origin_keep(i, &load->origin[i]);
     }
 }
@@ -219,44 +250,63 @@ static void reconcile(void)
 
 static struct hm_span choose(struct load *load)
 {
+    struct hm_conf_origin *origin = &load->origin[HM_CONF_ORIGIN_PROFILE];
     struct hm_conf_found found;
     struct hm_span choice = hm_span_of("default");
     struct hm_span wish;
-    char use[HM_PROFILE_NAME_MAX + 1];
+    bool locked;
 
-    if (hm_conf_find_choice(load->files, &load->exe, &found)) {
+    *origin = (struct hm_conf_origin){.kind = HM_CONF_BUILTIN};
+    if (hm_conf_find_choice(load->files, &load->exe, &found, &locked)) {
         choice = found.item.value;
-        load->origin[HM_CONF_ORIGIN_PROFILE] = origin_of(found.name, &found.item);
+        *origin = origin_of(found.name, &found.item);
     }
+    origin->locked = locked;
     if (load->env.profile == NULL || load->env.profile[0] == '\0')
         return choice;
     wish = hm_span_of(load->env.profile);
-    if (hm_conf_is_profile(load->files, wish)) {
-        load->origin[HM_CONF_ORIGIN_PROFILE] = origin_variable("HAKMEM_PROFILE");
+    if (!origin->locked && hm_conf_is_profile(load->files, wish)) {
+        *origin = origin_variable("HAKMEM_PROFILE");
         return wish;
     }
-    memcpy(use, choice.s, choice.n);
-    use[choice.n] = '\0';
-    hm_conf_report_profile(load->files, "HAKMEM_PROFILE", 1, 1, wish, use);
+    load->is_wish_refused = !hm_span_equal(wish, choice);
     return choice;
 }
 
-static void load_all(struct load *load)
+static void report_trouble(const struct load *load, enum trouble trouble,
+                           const struct hm_conf_found *parent, const char *fallback)
 {
-    struct hm_conf_report report = {.files = load->files, .exe = &load->exe};
+    if (trouble == UNKNOWN_PARENT)
+        hm_conf_report_profile(load->files, parent->name, parent->item.line,
+                               parent->item.value_column, parent->item.value, fallback);
+    else if (trouble == CYCLE)
+        hm_conf_report_cycle(parent, fallback);
+}
 
-    activate(load, choose(load));
-    apply_files(load);
-    if (load->env.options != NULL)
-        apply_options(load);
-    keep_origins(load);
+/* What is wrong is said last, so that each line can say what is used instead. */
+static void report(struct load *load)
+{
+    const struct hm_conf_report r = {.files = load->files,
+                                     .exe = &load->exe,
+                                     .profile = hm_span_of(active),
+                                     .intact = load->intact};
+
+    hm_conf_env_report(&load->env);
+    if (load->is_conf_refused)
+        hm_conf_report_locked_files(&load->lock);
+    hm_conf_report_refusals(load->files);
+    if (load->is_wish_refused && load->origin[HM_CONF_ORIGIN_PROFILE].locked)
+        hm_conf_report_locked_profile();
+    else if (load->is_wish_refused)
+        hm_conf_report_profile(load->files, "HAKMEM_PROFILE", 1, 1,
+                               hm_span_of(load->env.profile), active);
+    report_trouble(load, load->chosen.trouble, &load->chosen.parent, "profile default");
+    report_trouble(load, load->standard.trouble, &load->standard.parent,
+                   "the built-in defaults");
     reconcile();
-
-    report.profile = hm_span_of(active);
-    report.intact = load->intact;
-    hm_conf_report_files(&report);
+    hm_conf_report_files(&r);
     if (load->env.options != NULL)
-        hm_conf_report_options(&report, load->env.options);
+        hm_conf_report_options(&r, load->env.options);
 }
 
 static void begin(struct load *load, const struct hm_sys_start *start)
@@ -269,33 +319,45 @@ static void begin(struct load *load, const struct hm_sys_start *start)
         hm_conf_env_read(start->envp, &load->env);
 }
 
+static void load_files(struct load *load, struct hm_conf_source *files)
+{
+    load->files = files;
+    activate(load, choose(load));
+    apply_files(load);
+    if (load->env.options != NULL)
+        apply_options(load);
+    keep_origins(load);
+    report(load);
+    hm_conf_source_release(files);
+}
+
 void hm_conf_load_from(const struct hm_sys_start *start, const char *dir, uint32_t owner)
 {
-    struct hm_conf_source *files = NULL;
+    struct hm_conf_source *files;
     struct load load;
     const char *named;
 
     begin(&load, start);
+    files = hm_conf_source_system(dir, owner);
     named = load.env.conf;
-    if (named == NULL)
-        files = hm_conf_source_system(dir, owner);
-    else if (named[0] != '\0' && strcmp(named, "/dev/null") != 0)
-        files = hm_conf_source_named(named);
-    load.files = files;
-    load_all(&load);
-    hm_conf_source_release(files);
+    if (named != NULL) {
+        load.is_conf_refused = hm_conf_find_lock(files, &load.lock);
+        if (!load.is_conf_refused) {
+            hm_conf_source_release(files);
+            files = NULL;
+            if (named[0] != '\0' && strcmp(named, "/dev/null") != 0)
+                files = hm_conf_source_named(named);
+        }
+    }
+    load_files(&load, files);
 }
 
 void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len)
 {
-    struct hm_conf_source *files;
     struct load load;
 
     begin(&load, start);
-    files = hm_conf_source_text("text", text, len);
-    load.files = files;
-    load_all(&load);
-    hm_conf_source_release(files);
+    load_files(&load, hm_conf_source_text("text", text, len));
 }
 
 void hm_conf_load(const struct hm_sys_start *start)

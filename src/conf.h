@@ -12,10 +12,11 @@
  *   3. the files' top level
  *   4. their [app:…] sections about the executable
  *   5. their [secure] sections, if the process is one
- *   6. HAKMEM_OPTIONS
+ *   6. HAKMEM_OPTIONS, except for what a line of 2 to 5 locks
  *
  * The profile is picked by a `profile =` of 3, 4 or 5, or by HAKMEM_PROFILE. Under
- * AT_SECURE nothing from the environment counts. No heap, no stdio, no libc call that may
+ * AT_SECURE nothing from the environment counts, and files that lock anything are not
+ * replaced by HAKMEM_CONF. No heap, no stdio, no libc call that may
  * allocate or lock. */
 #ifndef HM_CONF_H
 #define HM_CONF_H

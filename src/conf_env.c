@@ -39,41 +39,66 @@ HM_COLD static void warn_unknown(const char *name, size_t len)
             nearest != NULL ? "?)" : "");
 }
 
-static void read_variable(const char *entry, size_t name_len, struct hm_conf_env *out)
+static const char prefix[] = "HAKMEM_";
+
+/* The index of a variable among the known ones, or HM_ARRAY_LEN(known) of one that begins
+ * like them; false: another variable. */
+static bool is_ours(const char *entry, size_t *index, const char **value)
 {
-    const char *value = entry + name_len + 1;
-    const char **field;
+    const char *equals;
     size_t i = 0;
 
-    while (i < HM_ARRAY_LEN(known) && (strlen(known[i].name) != name_len ||
-                                       memcmp(known[i].name, entry, name_len) != 0))
+    if (strncmp(entry, prefix, sizeof prefix - 1) != 0)
+        return false;
+    equals = strchr(entry, '=');
+    if (equals == NULL)
+        return false;
+    while (i < HM_ARRAY_LEN(known) &&
+           (strlen(known[i].name) != (size_t)(equals - entry) ||
+            memcmp(known[i].name, entry, (size_t)(equals - entry)) != 0))
         i++;
-    if (i == HM_ARRAY_LEN(known)) {
-        warn_unknown(entry, name_len);
-        return;
-    }
-    field = (const char **)(void *)((char *)out + known[i].offset);
-    if (*field != NULL) /* as for getenv, the first counts */
-        return;
-    if (strnlen(value, HM_CONF_ENV_MAX + 1) > HM_CONF_ENV_MAX) {
-        hm_warn("%s:1:1: longer than 4K, expected at most that; ignored", known[i].name);
-        return;
-    }
-    *field = value;
+    *index = i;
+    *value = equals + 1;
+    return true;
+}
+
+static bool is_too_long(const char *value)
+{
+    return strnlen(value, HM_CONF_ENV_MAX + 1) > HM_CONF_ENV_MAX;
 }
 
 void hm_conf_env_read(char **envp, struct hm_conf_env *out)
 {
-    static const char prefix[] = "HAKMEM_";
+    *out = (struct hm_conf_env){NULL, NULL, NULL, NULL};
+    for (char **e = envp; e != NULL && *e != NULL; e++) {
+        const char **field;
+        const char *value;
+        size_t i;
 
-    *out = (struct hm_conf_env){NULL, NULL, NULL};
-    for (; envp != NULL && *envp != NULL; envp++) {
-        const char *equals;
-
-        if (strncmp(*envp, prefix, sizeof prefix - 1) != 0)
+        if (!is_ours(*e, &i, &value))
             continue;
-        equals = strchr(*envp, '=');
-        if (equals != NULL)
-            read_variable(*envp, (size_t)(equals - *envp), out);
+        if (i == HM_ARRAY_LEN(known) || is_too_long(value)) {
+            out->wrong = envp;
+            continue;
+        }
+        field = (const char **)(void *)((char *)out + known[i].offset);
+        if (*field == NULL) /* as for getenv, the first counts */
+            *field = value;
+    }
+}
+
+void hm_conf_env_report(const struct hm_conf_env *env)
+{
+    for (char **e = env->wrong; e != NULL && *e != NULL; e++) {
+        const char *value;
+        size_t i;
+
+        if (!is_ours(*e, &i, &value))
+            continue;
+        if (i == HM_ARRAY_LEN(known))
+            warn_unknown(*e, (size_t)(value - 1 - *e));
+        else if (is_too_long(value))
+            hm_warn("%s:1:1: longer than 4K, expected at most that; ignored",
+                    known[i].name);
     }
 }

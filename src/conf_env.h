@@ -14,9 +14,12 @@ struct hm_conf_env {
     const char *profile; /* HAKMEM_PROFILE */
     const char *conf;    /* HAKMEM_CONF */
     const char *options; /* HAKMEM_OPTIONS */
+    char **wrong;        /* the environment, if there is something to report */
 };
 
-/* Warns of variables that begin like ours and are none. */
 void hm_conf_env_read(char **envp, struct hm_conf_env *out);
+/* Warns of values that are too long, and of variables that begin like ours and are none.
+ */
+void hm_conf_env_report(const struct hm_conf_env *env);
 
 #endif

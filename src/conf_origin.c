@@ -7,6 +7,7 @@
 struct kept {
     _Atomic uint8_t kind; /* [any, relaxed: nothing else changes with it] */
     uint8_t scope;
+    bool locked;
     uint16_t file; /* offsets in the pool */
     uint16_t section;
     uint32_t line;
@@ -25,7 +26,7 @@ static char pool[POOL_MAX];
 static uint16_t pool_used;
 _Static_assert(POOL_MAX <= UINT16_MAX, "an offset has 16 bits");
 _Static_assert(SECTION_SHOWN >= HM_PROFILE_NAME_MAX, "a profile's name is kept whole");
-_Static_assert(FILE_MAX + SECTION_MAX + sizeof "profile  at :4294967295" <=
+_Static_assert(FILE_MAX + SECTION_MAX + sizeof "profile  at :4294967295, locked" <=
                    HM_CONF_ORIGIN_MAX,
                "the longest origin fits");
 
@@ -55,8 +56,10 @@ static uint16_t keep_name(const char *prefix, struct hm_span name)
 void hm_conf_origin_reset(void)
 {
     pool_used = 0;
-    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++)
+    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++) {
+        kept[i].locked = false;
         hm_store_relaxed(&kept[i].kind, HM_CONF_BUILTIN);
+    }
 }
 
 void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
@@ -65,6 +68,7 @@ void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
     struct hm_span section = origin->section;
 
     k->line = origin->line;
+    k->locked = origin->locked;
     if (origin->kind == HM_CONF_LINE || origin->kind == HM_CONF_VARIABLE) {
         const char *ellipsis;
         const char *shown = hm_conf_source_shown(origin->file, &ellipsis);
@@ -86,12 +90,18 @@ void hm_conf_origin_copy(unsigned to, unsigned from)
     kept[to].file = kept[from].file;
     kept[to].section = kept[from].section;
     kept[to].line = kept[from].line;
+    kept[to].locked = kept[from].locked;
     hm_store_relaxed(&kept[to].kind, hm_load_relaxed(&kept[from].kind));
 }
 
 void hm_conf_origin_set(unsigned whose)
 {
     hm_store_relaxed(&kept[whose].kind, HM_CONF_SET);
+}
+
+bool hm_conf_origin_is_locked(unsigned whose)
+{
+    return kept[whose].locked;
 }
 
 static void put_section(enum hm_conf_scope scope, const char *section,
@@ -136,4 +146,6 @@ void hm_conf_origin_put(unsigned whose, struct hm_text *out)
         hm_text_printf(out, "hakmem_option_set");
         break;
     }
+    if (k->locked)
+        hm_text_printf(out, ", locked");
 }

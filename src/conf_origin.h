@@ -28,6 +28,7 @@ struct hm_conf_origin {
     const char *file;
     enum hm_conf_scope scope;
     struct hm_span section; /* that the line is in: as in struct hm_conf_item */
+    bool locked;            /* against the environment, by this line or another */
 };
 
 /* Whose origin: an option, or the profile. */
@@ -43,9 +44,12 @@ void hm_conf_origin_copy(unsigned to, unsigned from);
 /* From now on it is hakmem_option_set. Any thread may call this, any time. */
 void hm_conf_origin_set(unsigned whose);
 
+bool hm_conf_origin_is_locked(unsigned whose);
+
 /* "built-in", "profile low-memory", "profile mine at /etc/hakmem.conf:12",
  * "[app:redis-*] at /etc/hakmem.conf:20", "[secure] at /etc/hakmem.conf:30",
- * "/etc/hakmem.conf:3", "HAKMEM_OPTIONS", "hakmem_option_set". */
+ * "/etc/hakmem.conf:3", "HAKMEM_OPTIONS", "hakmem_option_set"; behind them ", locked" if
+ * the environment may not set it. */
 void hm_conf_origin_put(unsigned whose, struct hm_text *out);
 #define HM_CONF_ORIGIN_MAX ((size_t)288) /* enough for any of them and its NUL */
 

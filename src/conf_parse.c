@@ -148,6 +148,14 @@ static void read_section(struct hm_conf_reader *r, struct hm_span line,
     set_error(item, line, "is not a section", "[profile NAME], [app:NAME] or [secure]");
 }
 
+static bool skip_mark(struct hm_span *key, char mark)
+{
+    if (key->n == 0 || key->s[0] != mark)
+        return false;
+    *key = trim(without_first(*key, 1));
+    return true;
+}
+
 static void read_pair(struct hm_conf_reader *r, struct hm_span line,
                       struct hm_conf_item *item)
 {
@@ -160,6 +168,10 @@ static void read_pair(struct hm_conf_reader *r, struct hm_span line,
     }
     rest = without_first(line, key.n + 1);
     item->key = trim(key);
+    item->locked = r->syntax == HM_CONF_FILE && skip_mark(&item->key, '!');
+    item->optional = skip_mark(&item->key, '?');
+    if (r->syntax == HM_CONF_FILE && !item->locked)
+        item->locked = skip_mark(&item->key, '!');
     item->value = trim(rest);
     /* A value that is not there is missed right after the "=". */
     item->value_column = column_of(r, item->value.n > 0 ? item->value.s : rest.s);

@@ -7,7 +7,7 @@
  * File:        line { newline line }          Options:  pair { "," pair }
  *   line       [ section | pair ] [ "#" comment ]
  *   section    "[" ( "profile" name | "app:" pattern | "secure" ) "]"
- *   pair       key "=" value
+ *   pair       { "!" | "?" } key "=" value    (each at most once, "!" in files only)
  *
  * I1. Every byte of the text belongs to at most one item; reading always ends.
  * I2. Of pairs, only those whose section's header was understood are delivered: a key
@@ -62,11 +62,13 @@ enum hm_conf_kind {
 struct hm_conf_item {
     enum hm_conf_kind kind;
     unsigned line;         /* from 1 */
-    unsigned column;       /* of the key or of what was found; in bytes, from 1 */
+    unsigned column;       /* of the pair or of what was found; in bytes, from 1 */
     unsigned value_column; /* of a pair's value */
     enum hm_conf_scope scope;
     struct hm_span section; /* the profile's name, the pattern, or empty */
     struct hm_span key;
+    bool locked;          /* "!": not to be set by the environment */
+    bool optional;        /* "?": nothing is wrong with it if the key is unknown */
     struct hm_span value; /* without space around it; may be empty */
     const char *wrong;    /* "is not a section" */
     const char *expected; /* "[profile NAME]" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conf_report.h"
 
+#include "conf_origin.h"
 #include "fail.h"
 #include "option.h"
 
@@ -124,6 +125,38 @@ static void report_found(struct place at, struct hm_span found, const char *wron
     message_end(&m);
 }
 
+/* What the environment may not do, because a line of a file says so. */
+static void report_locked(const char *variable, unsigned column, unsigned whose,
+                          const char *name)
+{
+    struct message m;
+
+    message_begin(&m, (struct place){variable, 1, column});
+    hm_text_printf(&m.text, "%s is locked, expected it to be left to ", name);
+    hm_conf_origin_put(whose, &m.text);
+    hm_text_printf(&m.text, "; ignored");
+    message_end(&m);
+}
+
+void hm_conf_report_locked_profile(void)
+{
+    report_locked("HAKMEM_PROFILE", 1, HM_CONF_ORIGIN_PROFILE, "profile");
+}
+
+void hm_conf_report_locked_files(const struct hm_conf_found *lock)
+{
+    struct message m;
+    const char *ellipsis;
+    const char *shown = hm_conf_source_shown(lock->name, &ellipsis);
+
+    message_begin(&m, (struct place){"HAKMEM_CONF", 1, 1});
+    hm_text_printf(&m.text, "the system's files lock ");
+    put_quoted(&m, lock->item.key);
+    hm_text_printf(&m.text, ", expected no other file than %s%s:%u; ignored", ellipsis,
+                   shown, lock->item.line);
+    message_end(&m);
+}
+
 static void report_unknown_option(struct place at, struct hm_span key)
 {
     enum hm_option_id near = hm_option_nearest(key.s, key.n);
@@ -176,8 +209,9 @@ static bool check_option(const struct hm_conf_report *report, struct place at,
     struct hm_option_error err;
 
     if (id == HM_OPTION_COUNT) {
-        report_unknown_option(at, item->key);
-        return true;
+        if (!item->optional)
+            report_unknown_option(at, item->key);
+        return !item->optional;
     }
     if (hm_option_parse(&unused, id, item->value.s, item->value.n, &err))
         return false;
@@ -189,6 +223,10 @@ static bool check_option(const struct hm_conf_report *report, struct place at,
 
 static bool check_inherits(struct place at, const struct hm_conf_item *item)
 {
+    if (item->locked) {
+        report_found(at, item->key, "cannot be locked", "it without the \"!\"");
+        return true;
+    }
     if (item->scope != HM_CONF_PROFILE) {
         report_found(at, item->key, "is not in a profile's section", "it in one");
         return true;
@@ -262,6 +300,25 @@ void hm_conf_report_files(const struct hm_conf_report *report)
         report_file(report, f);
 }
 
+void hm_conf_report_refusals(const struct hm_conf_source *files)
+{
+    for (const struct hm_conf_source *f = files; f != NULL; f = f->next) {
+        const char *ellipsis;
+        const char *shown = hm_conf_source_shown(f->name, &ellipsis);
+
+        if (f->refusal != NULL)
+            hm_warn("%s%s%s", ellipsis, shown, f->refusal);
+    }
+}
+
+static void check_lock(struct place at, const struct hm_conf_item *item)
+{
+    const unsigned id = hm_option_find(item->key.s, item->key.n);
+
+    if (id != HM_OPTION_COUNT && hm_conf_origin_is_locked(id))
+        report_locked(at.name, at.column, id, hm_option_table[id].name);
+}
+
 void hm_conf_report_options(const struct hm_conf_report *report, const char *options)
 {
     const char *const name = "HAKMEM_OPTIONS";
@@ -274,7 +331,7 @@ void hm_conf_report_options(const struct hm_conf_report *report, const char *opt
 
         if (item.kind == HM_CONF_ERROR)
             report_found(at, item.key, item.wrong, item.expected);
-        else
-            check_option(report, at, &item);
+        else if (!check_option(report, at, &item))
+            check_lock(at, &item);
     }
 }

@@ -22,8 +22,14 @@ struct hm_conf_report {
     bool intact; /* false: its ancestry is broken and no section is in force */
 };
 
+/* The files that are left out. */
+void hm_conf_report_refusals(const struct hm_conf_source *files);
 void hm_conf_report_files(const struct hm_conf_report *report);
 void hm_conf_report_options(const struct hm_conf_report *report, const char *options);
+
+/* What the environment may not do: HAKMEM_PROFILE, HAKMEM_CONF. */
+void hm_conf_report_locked_profile(void);
+void hm_conf_report_locked_files(const struct hm_conf_found *lock);
 
 /* For what stops the loading from going on as asked. `use` is what it goes on with. */
 void hm_conf_report_profile(const struct hm_conf_source *files, const char *name,

@@ -17,49 +17,10 @@ const char *hm_conf_source_shown(const char *name, const char **ellipsis)
     return len > HM_CONF_NAME_SHOWN ? name + len - HM_CONF_NAME_SHOWN : name;
 }
 
-/* The whole file is left out, for a reason that one line states. */
-HM_COLD static void warn_left_out(const char *name, const char *found,
-                                  const char *expected)
-{
-    const char *ellipsis;
-    const char *shown = hm_conf_source_shown(name, &ellipsis);
-
-    hm_warn("%s%s:1:1: %s, expected %s; file ignored", ellipsis, shown, found, expected);
-}
-
-HM_COLD static void warn_error(const char *name, long result)
-{
-    char other[32];
-    struct hm_text text;
-    const char *found = other;
-
-    switch (-result) {
-    case ENOENT:
-        found = "no such file";
-        break;
-    case EACCES:
-        found = "permission denied";
-        break;
-    case ELOOP:
-        found = "too many symbolic links";
-        break;
-    case ENOTDIR:
-        found = "a part of the path is not a directory";
-        break;
-    case ENOMEM:
-        found = "no memory to read it";
-        break;
-    default:
-        hm_text_init(&text, other, sizeof other, -1);
-        hm_text_printf(&text, "error %ld", -result);
-        hm_text_flush(&text);
-    }
-    warn_left_out(name, found, "a readable file");
-}
-
 /* Texts ------------------------------------------------------------------------------ */
 
-/* A source with room for its name and, at `text`, for len bytes; NULL: no memory. */
+/* A source with room for its name and, at `text`, for len bytes; NULL: no memory, which
+ * is said at once, since it cannot be kept. */
 static struct hm_conf_source *source_new(const char *name, size_t len)
 {
     const size_t name_size = strlen(name) + 1;
@@ -68,7 +29,11 @@ static struct hm_conf_source *source_new(const char *name, size_t len)
     char *own_name;
 
     if (source == NULL) {
-        warn_error(name, -ENOMEM);
+        const char *ellipsis;
+        const char *shown = hm_conf_source_shown(name, &ellipsis);
+
+        hm_warn("%s%s:1:1: no memory to read it, expected some; file ignored", ellipsis,
+                shown);
         return NULL;
     }
     own_name = (char *)(source + 1);
@@ -88,11 +53,67 @@ void hm_conf_source_release(struct hm_conf_source *list)
     }
 }
 
-/* Refuses what is no text; the list of one, or NULL. */
+enum { REFUSAL_MAX = 128 };
+
+/* In the place of a file that is left out: its name, no text, and the reason why. */
+HM_COLD HM_PRINTF(4, 5) static struct hm_conf_source *refuse(const char *name,
+                                                             size_t line, size_t column,
+                                                             const char *reason, ...)
+{
+    struct hm_conf_source *source = source_new(name, REFUSAL_MAX);
+    struct hm_text text;
+    va_list args;
+
+    if (source == NULL)
+        return NULL;
+    hm_text_init(&text, (char *)source + source->mapped - REFUSAL_MAX, REFUSAL_MAX, -1);
+    hm_text_printf(&text, ":%zu:%zu: ", line, column);
+    va_start(args, reason);
+    hm_text_vprintf(&text, reason, &args);
+    va_end(args);
+    hm_text_flush(&text);
+    source->refusal = source->text;
+    source->len = 0;
+    return source;
+}
+
+HM_COLD static struct hm_conf_source *refuse_error(const char *name, long result)
+{
+    char other[32];
+    struct hm_text text;
+    const char *found = other;
+
+    switch (-result) {
+    case ENOENT:
+        found = "no such file";
+        break;
+    case EACCES:
+        found = "permission denied";
+        break;
+    case ELOOP:
+        found = "too many symbolic links";
+        break;
+    case ENOTDIR:
+        found = "a part of the path is not a directory";
+        break;
+    default:
+        hm_text_init(&text, other, sizeof other, -1);
+        hm_text_printf(&text, "error %ld", -result);
+        hm_text_flush(&text);
+    }
+    return refuse(name, 1, 1, "%s, expected a readable file; file ignored", found);
+}
+
+static struct hm_conf_source *refuse_size(const char *name)
+{
+    return refuse(name, 1, 1, "larger than 64K, expected at most that; file ignored");
+}
+
+/* Refuses what is no text. */
 static struct hm_conf_source *checked(struct hm_conf_source *source)
 {
     const size_t at = hm_conf_find_binary(source->text, source->len);
-    const char *ellipsis, *shown;
+    struct hm_conf_source *refused;
     size_t line = 1, line_start = 0;
 
     if (at == source->len)
@@ -103,21 +124,19 @@ static struct hm_conf_source *checked(struct hm_conf_source *source)
             line_start = i + 1;
         }
     }
-    shown = hm_conf_source_shown(source->name, &ellipsis);
-    hm_warn("%s%s:%zu:%zu: control character 0x%x, expected text; file ignored", ellipsis,
-            shown, line, at - line_start + 1, (unsigned)(unsigned char)source->text[at]);
+    refused = refuse(source->name, line, at - line_start + 1,
+                     "control character 0x%x, expected text; file ignored",
+                     (unsigned)(unsigned char)source->text[at]);
     hm_conf_source_release(source);
-    return NULL;
+    return refused;
 }
 
 struct hm_conf_source *hm_conf_source_text(const char *name, const char *text, size_t len)
 {
     struct hm_conf_source *source;
 
-    if (len > HM_CONF_FILE_MAX) {
-        warn_left_out(name, "larger than 64K", "at most that");
-        return NULL;
-    }
+    if (len > HM_CONF_FILE_MAX)
+        return refuse_size(name);
     source = source_new(name, len);
     if (source == NULL)
         return NULL;
@@ -140,9 +159,8 @@ static struct hm_conf_source *read_all(int fd, const char *name, size_t size)
         long got = hm_sys_read(fd, text + len, size - len);
 
         if (hm_sys_failed(got)) {
-            warn_error(name, got);
             hm_conf_source_release(source);
-            return NULL;
+            return refuse_error(name, got);
         }
         if (got == 0) /* it shrank meanwhile */
             break;
@@ -158,22 +176,13 @@ static struct hm_conf_source *read_open(int fd, const char *name, const uint32_t
     uint64_t size;
     uint32_t uid;
 
-    if (!hm_sys_is_regular(fd, &size, &uid)) {
-        warn_left_out(name, "not a regular file", "one");
-        return NULL;
-    }
-    if (owner != NULL && uid != *owner) {
-        const char *ellipsis;
-        const char *shown = hm_conf_source_shown(name, &ellipsis);
-
-        hm_warn("%s%s:1:1: owned by user %u, expected user %u; file ignored", ellipsis,
-                shown, uid, *owner);
-        return NULL;
-    }
-    if (size > HM_CONF_FILE_MAX) {
-        warn_left_out(name, "larger than 64K", "at most that");
-        return NULL;
-    }
+    if (!hm_sys_is_regular(fd, &size, &uid))
+        return refuse(name, 1, 1, "not a regular file, expected one; file ignored");
+    if (owner != NULL && uid != *owner)
+        return refuse(name, 1, 1, "owned by user %u, expected user %u; file ignored", uid,
+                      *owner);
+    if (size > HM_CONF_FILE_MAX)
+        return refuse_size(name);
     return read_all(fd, name, (size_t)size);
 }
 
@@ -183,9 +192,9 @@ static struct hm_conf_source *read_file(const char *path, const uint32_t *owner)
     long fd = hm_sys_open_read(path);
 
     if (hm_sys_failed(fd)) {
-        if (owner == NULL || (fd != -ENOENT && fd != -ENOTDIR))
-            warn_error(path, fd);
-        return NULL;
+        if (owner != NULL && (fd == -ENOENT || fd == -ENOTDIR))
+            return NULL;
+        return refuse_error(path, fd);
     }
     source = read_open((int)fd, path, owner);
     hm_sys_close((int)fd);
@@ -259,7 +268,7 @@ static void read_names(int fd, struct dir_names *d)
     }
 }
 
-/* False, and a warning: the path is too long. */
+/* False: the path is too long. */
 static bool make_path(char *path, size_t size, const char *dir, const char *file)
 {
     struct hm_text text;
@@ -267,56 +276,73 @@ static bool make_path(char *path, size_t size, const char *dir, const char *file
     hm_text_init(&text, path, size, -1);
     hm_text_printf(&text, "%s/%s", dir, file);
     hm_text_flush(&text);
-    if (text.truncated)
-        warn_left_out(dir, "too long a path", "at most 511 characters");
     return !text.truncated;
 }
 
-static void read_named(struct dir_names *d, const char *dir, uint32_t owner,
-                       struct hm_conf_source **tail)
+static struct hm_conf_source *refuse_path(const char *dir)
 {
-    for (unsigned i = 0; i < d->count; i++) {
-        if (!make_path(d->path, sizeof d->path, dir, d->name[i]))
-            continue;
-        *tail = read_file(d->path, &owner);
-        if (*tail != NULL)
-            tail = &(*tail)->next;
-    }
-    if (d->overflow)
-        hm_warn(
-            "%s:1:1: more than %d files, expected at most as many; using those up to %s",
-            dir, HM_CONF_DIR_MAX, d->name[d->count - 1]);
+    return refuse(dir, 1, 1,
+                  "too long a path, expected at most 511 characters; file ignored");
 }
 
-static void read_dir(const char *dir, uint32_t owner, struct hm_conf_source **tail)
+/* Appends to a list that may still be empty; the new end. */
+static struct hm_conf_source **append(struct hm_conf_source **tail,
+                                      struct hm_conf_source *source)
+{
+    *tail = source;
+    return source != NULL ? &source->next : tail;
+}
+
+static struct hm_conf_source **read_named(struct dir_names *d, const char *dir,
+                                          uint32_t owner, struct hm_conf_source **tail)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        if (make_path(d->path, sizeof d->path, dir, d->name[i]))
+            tail = append(tail, read_file(d->path, &owner));
+        else
+            tail = append(tail, refuse_path(dir));
+    }
+    if (d->overflow)
+        tail = append(tail, refuse(dir, 1, 1,
+                                   "more than %d files, expected at most as many; "
+                                   "using those up to %s",
+                                   HM_CONF_DIR_MAX, d->name[d->count - 1]));
+    return tail;
+}
+
+static struct hm_conf_source **read_dir(const char *dir, uint32_t owner,
+                                        struct hm_conf_source **tail)
 {
     struct dir_names *names;
     long fd = hm_sys_open_dir(dir);
 
-    if (hm_sys_failed(fd)) {
-        if (fd != -ENOENT && fd != -ENOTDIR)
-            warn_error(dir, fd);
-        return;
-    }
+    if (fd == -ENOENT || fd == -ENOTDIR)
+        return tail;
+    if (hm_sys_failed(fd))
+        return append(tail, refuse_error(dir, fd));
     names = hm_os_scratch_map(sizeof *names);
     if (names != NULL) {
         read_names((int)fd, names);
-        read_named(names, dir, owner, tail);
+        tail = read_named(names, dir, owner, tail);
         hm_os_scratch_unmap(names, sizeof *names);
     } else {
-        warn_error(dir, -ENOMEM);
+        tail = append(tail, refuse_error(dir, -ENOMEM));
     }
     hm_sys_close((int)fd);
+    return tail;
 }
 
 struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner)
 {
     struct hm_conf_source *list = NULL;
+    struct hm_conf_source **tail = &list;
     char path[PATH_MAX_SYSTEM];
 
     if (make_path(path, sizeof path, dir, "hakmem.conf"))
-        list = read_file(path, &owner);
+        tail = append(tail, read_file(path, &owner));
+    else
+        tail = append(tail, refuse_path(dir));
     if (make_path(path, sizeof path, dir, "hakmem.conf.d"))
-        read_dir(path, owner, list != NULL ? &list->next : &list);
+        read_dir(path, owner, tail);
     return list;
 }

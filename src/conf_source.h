@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* conf_source: the texts that conf reads. A source is one file's text in memory of its
  * own, mapped for as long as the loading takes; lists of them are in the order in which
- * they count, later wins. Files that may not be used are reported here, by one warning
- * each.
+ * they count, later wins. In the place of a file that may not be used stands the reason.
  *
- * I1. A listed text is a regular file's, at most HM_CONF_FILE_MAX bytes, and has no byte
- *     that text files do not have.
+ * I1. A listed text is empty, or a regular file's, at most HM_CONF_FILE_MAX bytes, and
+ *     has no byte that text files do not have.
  * I2. A listed text from the system's directory belongs to its owner (root). */
 #ifndef HM_CONF_SOURCE_H
 #define HM_CONF_SOURCE_H
@@ -21,12 +20,14 @@ struct hm_conf_source {
     const char *name;
     const char *text;
     size_t len;
+    const char *refusal; /* ":LINE:COLUMN: …" for the report, and there is no text; or
+                            NULL */
 };
 
 /* DIR/hakmem.conf, then DIR/hakmem.conf.d/ *.conf in the order of the C locale. A file
  * that does not exist is no error. */
 struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner);
-/* The file that HAKMEM_CONF names; NULL when it cannot be used. */
+/* The file that HAKMEM_CONF names. */
 struct hm_conf_source *hm_conf_source_named(const char *path);
 /* A text from elsewhere, for tests: copied, and checked like a file's. */
 struct hm_conf_source *hm_conf_source_text(const char *name, const char *text,

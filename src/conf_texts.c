@@ -103,16 +103,33 @@ bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile
     return true;
 }
 
+bool hm_conf_find_lock(const struct hm_conf_source *files, struct hm_conf_found *out)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        if (item.kind == HM_CONF_PAIR && item.locked) {
+            *out = (struct hm_conf_found){c.name, item};
+            return true;
+        }
+    }
+    return false;
+}
+
 bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_exe *exe,
-                         struct hm_conf_found *out)
+                         struct hm_conf_found *out, bool *locked)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
     struct hm_conf_item item;
     bool any = false;
 
+    *locked = false;
     while (hm_conf_cursor_next(&c, &item)) {
-        if (!hm_conf_is_key(&item, "profile") || !hm_conf_exe_concerns(exe, &item) ||
-            (any && item.scope < out->item.scope) ||
+        if (!hm_conf_is_key(&item, "profile") || !hm_conf_exe_concerns(exe, &item))
+            continue;
+        *locked |= item.locked;
+        if ((any && item.scope < out->item.scope) ||
             !hm_conf_is_profile(files, item.value))
             continue;
         *out = (struct hm_conf_found){c.name, item};

@@ -49,9 +49,11 @@ bool hm_conf_find_parent(const struct hm_conf_source *files, struct hm_span prof
 /* Whether `profile`, whose ancestry has no cycle, is `ancestor` or inherits from it. */
 bool hm_conf_descends(const struct hm_conf_source *files, struct hm_span profile,
                       struct hm_span ancestor);
+/* Whether a line of the files locks something: the first that does. */
+bool hm_conf_find_lock(const struct hm_conf_source *files, struct hm_conf_found *out);
 /* The machine's choice for a process: of the `profile =` lines that are about it and name
- * a profile, the one that counts, if any. */
+ * a profile, the one that counts, if any; and whether any of the lines locks it. */
 bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_exe *exe,
-                         struct hm_conf_found *out);
+                         struct hm_conf_found *out, bool *locked);
 
 #endif

@@ -214,6 +214,91 @@ static void comments_may_be_in_any_language(void **state)
     assert_string_equal(value("shards"), "2");
 }
 
+static void a_locked_option_is_not_for_the_environment(void **state)
+{
+    const char *text = "!shards = 2\n! prewarm = 3\nempty_reserve = 4\n";
+
+    (void)state;
+    assert_string_equal(
+        load_env(text, "HAKMEM_OPTIONS=shards=9,prewarm=9,empty_reserve=9", NULL, NULL),
+        "hakmem: HAKMEM_OPTIONS:1:1: shards is locked, expected it to be left to text:1, "
+        "locked; ignored\n"
+        "hakmem: HAKMEM_OPTIONS:1:10: prewarm is locked, expected it to be left to "
+        "text:2, locked; ignored\n");
+    assert_string_equal(value("shards"), "2");
+    assert_string_equal(ORIGIN(shards), "text:1, locked");
+    assert_string_equal(value("prewarm"), "3");
+    assert_string_equal(value("empty_reserve"), "9");
+    assert_string_equal(load(text), "");
+}
+
+/* What locks, locks, whether or not its value is the one that counts. */
+static void files_may_set_what_is_locked(void **state)
+{
+    (void)state;
+    load_env("!shards = 2\nshards = 3\n", "HAKMEM_OPTIONS=shards=9", NULL, NULL);
+    assert_string_equal(value("shards"), "3");
+    assert_string_equal(ORIGIN(shards), "text:2, locked");
+    load_env("profile = c\n[profile c]\ninherits = b\nshards = 3\n"
+             "[profile b]\n!shards = 2\n!prewarm = many\n",
+             "HAKMEM_OPTIONS=shards=9,prewarm=9", NULL, NULL);
+    assert_string_equal(value("shards"), "3");
+    assert_string_equal(value("prewarm"), "0");
+    assert_string_equal(ORIGIN(prewarm), "built-in, locked");
+}
+
+static void sections_that_do_not_count_lock_nothing(void **state)
+{
+    (void)state;
+    assert_string_equal(load_env("[profile a]\n!shards = 2\n[app:nosuch]\n!shards = 3\n"
+                                 "[secure]\n!shards = 4\n",
+                                 "HAKMEM_OPTIONS=shards=9", NULL, NULL),
+                        "");
+    assert_string_equal(value("shards"), "9");
+}
+
+static void a_locked_profile_is_not_for_the_environment(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        load_env("!profile = low-memory\n", "HAKMEM_PROFILE=throughput", NULL, NULL),
+        "hakmem: HAKMEM_PROFILE:1:1: profile is locked, expected it to be left to "
+        "text:1, locked; ignored\n");
+    assert_string_equal(hm_conf_profile(), "low-memory");
+    assert_string_equal(
+        load_env("!profile = low-memory\n", "HAKMEM_PROFILE=low-memory", NULL, NULL), "");
+    load_env("!profile = nosuch\n", "HAKMEM_PROFILE=throughput", NULL, NULL);
+    assert_string_equal(hm_conf_profile(), "default");
+}
+
+static void only_options_and_the_profile_can_be_locked(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        load("[profile a]\n!inherits = default\n"),
+        "hakmem: text:2:1: \"inherits\" cannot be locked, expected it without the "
+        "\"!\"; ignored\n");
+    assert_string_equal(load_env("", "HAKMEM_OPTIONS=!shards=2", NULL, NULL),
+                        "hakmem: HAKMEM_OPTIONS:1:1: unknown option \"!shards\", "
+                        "expected one of hakmem.conf(5) (did you mean shards?); "
+                        "ignored\n");
+}
+
+static void an_unknown_option_may_be_optional(void **state)
+{
+    (void)state;
+    assert_string_equal(load_env("?nosuch = 1\n!?nosuch = 1\n? shards = 2\n",
+                                 "HAKMEM_OPTIONS=?nosuch=1,?prewarm=3", NULL, NULL),
+                        "");
+    assert_string_equal(value("shards"), "2");
+    assert_string_equal(value("prewarm"), "3");
+    assert_string_equal(
+        load("?shards = many\n?!nosuch = 1\n? = 3\n"),
+        "hakmem: text:1:11: shards: \"many\" is not a whole number, expected a whole "
+        "number from 0 to 256; using 0\n"
+        "hakmem: text:3:1: \"? = 3\" has no key, expected key = value; ignored\n");
+}
+
 static char long_value[5000];
 
 /* ---- Environment ---------------------------------------------------------------------
@@ -329,6 +414,12 @@ int main(void)
         cmocka_unit_test(the_choice_of_the_profile_has_an_origin),
         cmocka_unit_test(space_comments_and_line_ends_do_not_matter),
         cmocka_unit_test(comments_may_be_in_any_language),
+        cmocka_unit_test(a_locked_option_is_not_for_the_environment),
+        cmocka_unit_test(files_may_set_what_is_locked),
+        cmocka_unit_test(sections_that_do_not_count_lock_nothing),
+        cmocka_unit_test(a_locked_profile_is_not_for_the_environment),
+        cmocka_unit_test(only_options_and_the_profile_can_be_locked),
+        cmocka_unit_test(an_unknown_option_may_be_optional),
         cmocka_unit_test(unknown_variables_are_named_with_the_nearest),
         cmocka_unit_test(the_first_of_two_equal_variables_counts),
         cmocka_unit_test(over_long_values_are_refused),

@@ -95,7 +95,7 @@ static const char *load(void)
 
 static const char *load_named(const char *path)
 {
-    char variable[512];
+    char variable[1024];
 
     snprintf(variable, sizeof variable, "HAKMEM_CONF=%s", path);
     return load_as(geteuid(), false, variable, NULL);
@@ -242,6 +242,24 @@ static void hakmem_conf_replaces_the_systems_files(void **state)
     assert_int_equal(hm_opt.shards, 0);
     assert_int_equal(hm_opt.prewarm, 0);
     assert_int_equal(hm_opt.refill_start, 2);
+}
+
+static void hakmem_conf_cannot_undo_a_lock(void **state)
+{
+    char line[1024];
+
+    (void)state;
+    put("hakmem.conf", "prewarm = 1\n!shards = 2\n");
+    put("mine", "shards = 3\nprewarm = 3\n");
+    snprintf(line, sizeof line,
+             "hakmem: HAKMEM_CONF:1:1: the system's files lock \"shards\", expected no "
+             "other file than %s:2; ignored\n",
+             path_of("hakmem.conf"));
+    assert_string_equal(load_named(path_of("mine")), line);
+    assert_int_equal(hm_opt.shards, 2);
+    assert_int_equal(hm_opt.prewarm, 1);
+    assert_string_equal(load_named("/dev/null"), line);
+    assert_int_equal(hm_opt.shards, 2);
 }
 
 static void an_empty_hakmem_conf_means_no_file(void **state)
@@ -492,6 +510,7 @@ int main(void)
         IN_DIR(exactly_64_files_are_not_too_many),
         IN_DIR(files_of_other_owners_are_refused),
         IN_DIR(hakmem_conf_replaces_the_systems_files),
+        IN_DIR(hakmem_conf_cannot_undo_a_lock),
         IN_DIR(an_empty_hakmem_conf_means_no_file),
         IN_DIR(a_hakmem_conf_that_cannot_be_read_is_mentioned),
         IN_DIR(only_regular_files_are_read),
