@@ -284,7 +284,7 @@ static void report_trouble(const struct load *load, enum trouble trouble,
 }
 
 /* What is wrong is said last, so that each line can say what is used instead. */
-static void report(struct load *load)
+static void report_all(struct load *load)
 {
     const struct hm_conf_report r = {.files = load->files,
                                      .exe = &load->exe,
@@ -307,6 +307,21 @@ static void report(struct load *load)
     hm_conf_report_files(&r);
     if (load->env.options != NULL)
         hm_conf_report_options(&r, load->env.options);
+}
+
+static void report(struct load *load)
+{
+    const unsigned before = hm_warnings();
+    char origin[HM_CONF_ORIGIN_MAX];
+
+    hm_fail_init(active, load->exe.secure || hm_opt.on_error == HM_ON_ERROR_IGNORE);
+    report_all(load);
+    if (hm_opt.on_error == HM_ON_ERROR_ABORT && hm_warnings() != before)
+        hm_fail(
+            "%u mistake%s in the configuration, expected none; on_error is abort (%s)",
+            hm_warnings() - before, hm_warnings() - before > 1 ? "s" : "",
+            origin_text(HM_OPT_on_error, origin));
+    hm_fail_init(active, load->exe.secure);
 }
 
 static void begin(struct load *load, const struct hm_sys_start *start)

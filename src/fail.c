@@ -10,6 +10,7 @@ enum { MESSAGE_MAX = 1024 };
 /* [const after hm_fail_init]. Silent until AT_SECURE is known. */
 static const char *active_profile = "not yet known";
 static bool is_quiet = true;
+static _Atomic unsigned warnings;
 
 struct message {
     struct hm_text text;
@@ -51,11 +52,30 @@ void hm_fail_misuse(const char *call, const void *ptr, const char *what, ...)
     abort();
 }
 
+void hm_fail(const char *what, ...)
+{
+    struct message m;
+    va_list args;
+
+    message_begin(&m);
+    va_start(args, what);
+    hm_text_vprintf(&m.text, what, &args);
+    va_end(args);
+    message_end(&m);
+    abort();
+}
+
+unsigned hm_warnings(void)
+{
+    return hm_load_relaxed(&warnings);
+}
+
 void hm_warn(const char *what, ...)
 {
     struct message m;
     va_list args;
 
+    hm_add_relaxed(&warnings, 1);
     if (is_quiet)
         return;
     message_begin(&m);

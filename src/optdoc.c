@@ -36,6 +36,7 @@ static void print_values(enum hm_option_type type, const char *min, const char *
 {
     static const char *const thp[] = {HM_THP_WORDS};
     static const char *const check[] = {HM_CHECK_WORDS};
+    static const char *const on_error[] = {HM_ON_ERROR_WORDS};
 
     switch (type) {
     case HM_OPTION_SIZE:
@@ -58,6 +59,9 @@ static void print_values(enum hm_option_type type, const char *min, const char *
         break;
     case HM_OPTION_ENUM_CHECK:
         print_words(check, HM_ARRAY_LEN(check));
+        break;
+    case HM_OPTION_ENUM_ON_ERROR:
+        print_words(on_error, HM_ARRAY_LEN(on_error));
         break;
     case HM_OPTION_SIZEMAP:
         printf("a size map with counts from %s to %s", min, max);

@@ -23,6 +23,9 @@ static const char *const thp_words[] = {HM_THP_WORDS};
 _Static_assert(HM_ARRAY_LEN(thp_words) == HM_THP_ADVISE + 1, "a word for each value");
 static const char *const check_words[] = {HM_CHECK_WORDS};
 _Static_assert(HM_ARRAY_LEN(check_words) == HM_CHECK_FULL + 1, "a word for each value");
+static const char *const on_error_words[] = {HM_ON_ERROR_WORDS};
+_Static_assert(HM_ARRAY_LEN(on_error_words) == HM_ON_ERROR_ABORT + 1,
+               "a word for each value");
 
 uint32_t hm_sizemap_get(const struct hm_sizemap *m, size_t size)
 {
@@ -304,9 +307,17 @@ static const char *parse_bool(const char *s, size_t len, uint64_t *out)
 
 static const char *const *enum_words(enum hm_option_type type, size_t *count)
 {
-    *count =
-        type == HM_OPTION_ENUM_THP ? HM_ARRAY_LEN(thp_words) : HM_ARRAY_LEN(check_words);
-    return type == HM_OPTION_ENUM_THP ? thp_words : check_words;
+    switch (type) {
+    case HM_OPTION_ENUM_THP:
+        *count = HM_ARRAY_LEN(thp_words);
+        return thp_words;
+    case HM_OPTION_ENUM_CHECK:
+        *count = HM_ARRAY_LEN(check_words);
+        return check_words;
+    default:
+        *count = HM_ARRAY_LEN(on_error_words);
+        return on_error_words;
+    }
 }
 
 static const char *parse_enum(enum hm_option_type type, const char *s, size_t len,
@@ -420,6 +431,7 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
         break;
     case HM_OPTION_ENUM_THP:
     case HM_OPTION_ENUM_CHECK:
+    case HM_OPTION_ENUM_ON_ERROR:
         found.what = parse_enum(info->type, s, len, &number);
         break;
     default:
@@ -452,6 +464,7 @@ void hm_option_format(const struct hm_options *o, enum hm_option_id id,
         break;
     case HM_OPTION_ENUM_THP:
     case HM_OPTION_ENUM_CHECK:
+    case HM_OPTION_ENUM_ON_ERROR:
         hm_text_printf(out, "%s", enum_words(type, &count)[load_number(o, id)]);
         break;
     default:
@@ -496,6 +509,7 @@ void hm_option_expected(enum hm_option_id id, struct hm_text *out)
         break;
     case HM_OPTION_ENUM_THP:
     case HM_OPTION_ENUM_CHECK:
+    case HM_OPTION_ENUM_ON_ERROR:
         put_words(info->type, out);
         break;
     case HM_OPTION_SIZEMAP:

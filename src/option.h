@@ -27,6 +27,8 @@ enum hm_thp { HM_THP_NEVER, HM_THP_INHERIT, HM_THP_ADVISE };
 #define HM_THP_WORDS "never", "inherit", "advise"
 enum hm_check { HM_CHECK_DEFAULT, HM_CHECK_FULL };
 #define HM_CHECK_WORDS "default", "full"
+enum hm_on_error { HM_ON_ERROR_IGNORE, HM_ON_ERROR_WARN, HM_ON_ERROR_ABORT };
+#define HM_ON_ERROR_WORDS "ignore", "warn", "abort"
 
 #define HM_TYPE_SIZE size_t
 #define HM_TYPE_POW2 size_t
@@ -35,6 +37,7 @@ enum hm_check { HM_CHECK_DEFAULT, HM_CHECK_FULL };
 #define HM_TYPE_BOOL bool
 #define HM_TYPE_ENUM_THP uint32_t
 #define HM_TYPE_ENUM_CHECK uint32_t
+#define HM_TYPE_ENUM_ON_ERROR uint32_t
 #define HM_TYPE_SIZEMAP struct hm_sizemap
 
 struct hm_options {
@@ -64,6 +67,7 @@ enum hm_option_type {
     HM_OPTION_BOOL,
     HM_OPTION_ENUM_THP,
     HM_OPTION_ENUM_CHECK,
+    HM_OPTION_ENUM_ON_ERROR,
     HM_OPTION_SIZEMAP
 };
 

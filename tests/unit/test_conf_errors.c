@@ -4,6 +4,7 @@
 #include "conf_load.h"
 
 #include "conf_report.h"
+#include "fail.h"
 
 #define SECTIONS "[profile NAME], [app:NAME] or [secure]"
 
@@ -264,6 +265,65 @@ static void contradicting_bounds_are_reconciled(void **state)
     assert_string_equal(ORIGIN(tls_cache_min), "HAKMEM_OPTIONS");
 }
 
+/* ---- on_error ------------------------------------------------------------------------
+ */
+
+static void mistakes_can_be_ignored(void **state)
+{
+    (void)state;
+    assert_string_equal(load_env("nonsense\non_error = ignore\nshards = 2\n",
+                                 "HAKMEM_PROFILE=nosuch", "HAKMEM_NONSENSE=1",
+                                 "HAKMEM_OPTIONS=prewarm=x"),
+                        "");
+    assert_string_equal(value("shards"), "2");
+    assert_string_equal(load("[profile a]\non_error = ignore\n[app:a]\non_error=ignore\n"
+                             "nonsense\n"),
+                        "hakmem: text:5:1: \"nonsense\" has no \"=\", expected key = "
+                        "value; ignored\n");
+    /* From the first block on, warnings are warnings again. */
+    load("on_error = ignore\n");
+    struct capture c = capture_begin();
+    hm_warn("later");
+    assert_string_equal(capture_end(c), "hakmem: later\n");
+}
+
+static void load_here(void *start)
+{
+    const char *text = "prewarm = 1\n\non_error = abort\nnonsense\n";
+
+    hm_conf_load_text(start, text, strlen(text));
+}
+
+static void mistakes_can_end_the_process(void **state)
+{
+    const char *envp[] = {"HAKMEM_OPTIONS=shards=x", NULL};
+    struct hm_sys_start start = {.envp = (char **)(void *)envp, .page_size = 4096};
+    struct outcome out = in_child(load_here, &start);
+
+    (void)state;
+    assert_true(WIFSIGNALED(out.status) && WTERMSIG(out.status) == SIGABRT);
+    assert_string_equal(
+        out.err, "hakmem: text:4:1: \"nonsense\" has no \"=\", expected key = value; "
+                 "ignored\n"
+                 "hakmem: HAKMEM_OPTIONS:1:8: shards: \"x\" is not a whole number, "
+                 "expected a whole number from 0 to 256; using 0\n"
+                 "hakmem: 2 mistakes in the configuration, expected none; on_error is "
+                 "abort (text:3)\n");
+    start.secure = true; /* says no more than why it ends */
+    out = in_child(load_here, &start);
+    assert_true(WIFSIGNALED(out.status) && WTERMSIG(out.status) == SIGABRT);
+    assert_string_equal(out.err, "hakmem: 1 mistake in the configuration, expected "
+                                 "none; on_error is abort (text:3)\n");
+}
+
+static void without_a_mistake_nothing_ends(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        load_env("?nosuch = 1\n", "HAKMEM_OPTIONS=on_error=abort", NULL, NULL), "");
+    assert_string_equal(ORIGIN(on_error), "HAKMEM_OPTIONS");
+}
+
 /* ---- Broken choices ------------------------------------------------------------------
  */
 
@@ -367,6 +427,9 @@ int main(void)
         cmocka_unit_test(sections_that_are_not_in_force_are_checked_too),
         cmocka_unit_test(errors_in_hakmem_options_have_a_column),
         cmocka_unit_test(contradicting_bounds_are_reconciled),
+        cmocka_unit_test(mistakes_can_be_ignored),
+        cmocka_unit_test(mistakes_can_end_the_process),
+        cmocka_unit_test(without_a_mistake_nothing_ends),
         cmocka_unit_test(an_unknown_profile_names_the_known_ones),
         cmocka_unit_test(a_long_list_of_profiles_is_cut),
         cmocka_unit_test(an_unknown_parent_means_default),

@@ -330,6 +330,10 @@ static void enums(void **state)
     accepts(HM_OPT_check, "full", "full");
     assert_int_equal(o.check, HM_CHECK_FULL);
     refuses(HM_OPT_check, "never", "is not one of its values");
+
+    assert_string_equal(expected(HM_OPT_on_error), "ignore, warn or abort");
+    accepts(HM_OPT_on_error, "ABORT", "abort");
+    assert_int_equal(o.on_error, HM_ON_ERROR_ABORT);
 }
 
 static void a_nul_byte_is_no_end_of_a_word(void **state)
