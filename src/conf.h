@@ -2,7 +2,8 @@
 /* conf: hakmem.conf and its relatives become hm_opt.
  *
  * What is read: SYSCONFDIR/hakmem.conf; SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale
- * order; or, instead of these files, the one that HAKMEM_CONF names.
+ * order; or, instead of these files, the one that HAKMEM_CONF names; and what any of them
+ * includes.
  *
  * What counts, from weak to strong; within each, the last:
  *

@@ -221,12 +221,25 @@ static bool check_option(const struct hm_conf_report *report, struct place at,
     return true;
 }
 
+static bool is_locked_in_vain(struct place at, const struct hm_conf_item *item)
+{
+    if (item->locked)
+        report_found(at, item->key, "cannot be locked", "it without the \"!\"");
+    return item->locked;
+}
+
+static bool check_include(struct place at, const struct hm_conf_item *item)
+{
+    if (is_locked_in_vain(at, item) || item->scope == HM_CONF_TOP)
+        return item->locked;
+    report_found(at, item->key, "is in a section", "it before the first");
+    return true;
+}
+
 static bool check_inherits(struct place at, const struct hm_conf_item *item)
 {
-    if (item->locked) {
-        report_found(at, item->key, "cannot be locked", "it without the \"!\"");
+    if (is_locked_in_vain(at, item))
         return true;
-    }
     if (item->scope != HM_CONF_PROFILE) {
         report_found(at, item->key, "is not in a profile's section", "it in one");
         return true;
@@ -269,6 +282,8 @@ static bool check_item(const struct hm_conf_report *report, const char *name,
     }
     if (hm_conf_is_key(item, "inherits"))
         return check_inherits(at, item);
+    if (hm_conf_is_key(item, "include"))
+        return check_include(at, item);
     if (hm_conf_is_key(item, "profile"))
         return check_choice(report, at, item);
     return check_option(report, at, item);
@@ -281,7 +296,7 @@ static void report_file(const struct hm_conf_report *report,
     struct hm_conf_item item;
     unsigned errors = 0;
 
-    hm_conf_reader_init(&reader, HM_CONF_FILE, file->text, file->len);
+    hm_conf_source_reader(file, &reader);
     while (errors < HM_CONF_ERRORS_SHOWN && hm_conf_read(&reader, &item))
         errors += check_item(report, file->name, &item);
     if (errors == HM_CONF_ERRORS_SHOWN) {

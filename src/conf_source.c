@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "conf_source.h"
 
-#include "conf_parse.h"
 #include "fail.h"
 #include "os.h"
 #include "sys.h"
@@ -38,9 +37,18 @@ static struct hm_conf_source *source_new(const char *name, size_t len)
     }
     own_name = (char *)(source + 1);
     memcpy(own_name, name, name_size);
-    *source = (struct hm_conf_source){
-        .mapped = size, .name = own_name, .text = own_name + name_size, .len = len};
+    *source = (struct hm_conf_source){.mapped = size,
+                                      .name = own_name,
+                                      .text = own_name + name_size,
+                                      .len = len,
+                                      .line = 1};
     return source;
+}
+
+void hm_conf_source_reader(const struct hm_conf_source *source, struct hm_conf_reader *r)
+{
+    hm_conf_reader_init(r, HM_CONF_FILE, source->text, source->len);
+    r->line = source->line;
 }
 
 void hm_conf_source_release(struct hm_conf_source *list)
@@ -53,7 +61,7 @@ void hm_conf_source_release(struct hm_conf_source *list)
     }
 }
 
-enum { REFUSAL_MAX = 128 };
+enum { REFUSAL_MAX = 128 + HM_CONF_NAME_SHOWN };
 
 /* In the place of a file that is left out: its name, no text, and the reason why. */
 HM_COLD HM_PRINTF(4, 5) static struct hm_conf_source *refuse(const char *name,
@@ -77,31 +85,35 @@ HM_COLD HM_PRINTF(4, 5) static struct hm_conf_source *refuse(const char *name,
     return source;
 }
 
-HM_COLD static struct hm_conf_source *refuse_error(const char *name, long result)
+enum { ERROR_MAX = 48 };
+
+static const char *error_text(long result, char *buf)
 {
-    char other[32];
     struct hm_text text;
-    const char *found = other;
 
     switch (-result) {
     case ENOENT:
-        found = "no such file";
-        break;
+        return "no such file";
     case EACCES:
-        found = "permission denied";
-        break;
+        return "permission denied";
     case ELOOP:
-        found = "too many symbolic links";
-        break;
+        return "too many symbolic links";
     case ENOTDIR:
-        found = "a part of the path is not a directory";
-        break;
+        return "a part of the path is not a directory";
     default:
-        hm_text_init(&text, other, sizeof other, -1);
+        hm_text_init(&text, buf, ERROR_MAX, -1);
         hm_text_printf(&text, "error %ld", -result);
         hm_text_flush(&text);
+        return buf;
     }
-    return refuse(name, 1, 1, "%s, expected a readable file; file ignored", found);
+}
+
+HM_COLD static struct hm_conf_source *refuse_error(const char *name, long result)
+{
+    char buf[ERROR_MAX];
+
+    return refuse(name, 1, 1, "%s, expected a readable file; file ignored",
+                  error_text(result, buf));
 }
 
 static struct hm_conf_source *refuse_size(const char *name)
@@ -186,24 +198,164 @@ static struct hm_conf_source *read_open(int fd, const char *name, const uint32_t
     return read_all(fd, name, (size_t)size);
 }
 
-static struct hm_conf_source *read_file(const char *path, const uint32_t *owner)
+/* NULL: it does not exist, or there is no memory. */
+static struct hm_conf_source *read_file(const char *path, const uint32_t *owner,
+                                        long *error)
 {
     struct hm_conf_source *source;
     long fd = hm_sys_open_read(path);
 
-    if (hm_sys_failed(fd)) {
-        if (owner != NULL && (fd == -ENOENT || fd == -ENOTDIR))
-            return NULL;
-        return refuse_error(path, fd);
-    }
+    *error = hm_sys_failed(fd) ? fd : 0;
+    if (hm_sys_failed(fd))
+        return NULL;
     source = read_open((int)fd, path, owner);
     hm_sys_close((int)fd);
     return source;
 }
 
+/* Appends to a list that may still be empty; the new end. */
+static struct hm_conf_source **append(struct hm_conf_source **tail,
+                                      struct hm_conf_source *source)
+{
+    *tail = source;
+    return source != NULL ? &source->next : tail;
+}
+
+/* Includes --------------------------------------------------------------------------- */
+
+enum { PATH_MAX_INCLUDED = 4096 };
+
+/* The include line at which a text was divided. */
+struct include {
+    struct hm_conf_source *in;
+    struct hm_conf_item item;
+};
+
+/* Divides a text behind its first include line, if it has one: what follows becomes the
+ * next text. */
+static bool divide(struct hm_conf_source *source, struct include *found)
+{
+    struct hm_conf_reader r;
+    struct hm_conf_source *rest;
+
+    found->in = source;
+    hm_conf_source_reader(source, &r);
+    do {
+        if (!hm_conf_read(&r, &found->item))
+            return false;
+    } while (found->item.kind != HM_CONF_PAIR || found->item.scope != HM_CONF_TOP ||
+             !hm_span_equal(found->item.key, hm_span_of("include")));
+    source->len = (size_t)(r.at - source->text);
+    if (r.at == r.end)
+        return true;
+    rest = source_new(source->name, 0);
+    if (rest == NULL)
+        return true;
+    rest->text = r.at;
+    rest->len = (size_t)(r.end - r.at);
+    rest->line = r.line;
+    rest->includer = source->includer;
+    rest->next = source->next;
+    source->next = rest;
+    return true;
+}
+
+HM_COLD static struct hm_conf_source *refuse_include(const struct include *at,
+                                                     const char *path, const char *wrong,
+                                                     const char *expected)
+{
+    const char *ellipsis;
+    const char *shown = hm_conf_source_shown(path, &ellipsis);
+
+    return refuse(at->in->name, at->item.line, at->item.value_column,
+                  "%s%s: %s, expected %s; ignored", ellipsis, shown, wrong, expected);
+}
+
+/* From the includer's directory on, unless it begins with a slash; false: too long. */
+static bool resolve(const struct include *at, char *path)
+{
+    const struct hm_span value = at->item.value;
+    size_t dir = 0;
+
+    for (size_t i = 0; value.n == 0 || value.s[0] != '/'; i++) {
+        if (at->in->name[i] == '\0')
+            break;
+        if (at->in->name[i] == '/')
+            dir = i + 1;
+    }
+    if (dir + value.n >= PATH_MAX_INCLUDED)
+        return false;
+    memcpy(path, at->in->name, dir);
+    memcpy(path + dir, value.s, value.n);
+    path[dir + value.n] = '\0';
+    return true;
+}
+
+static bool includes_itself(const struct include *at, const char *path)
+{
+    for (const struct hm_conf_source *s = at->in; s != NULL; s = s->includer) {
+        if (strcmp(s->name, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What an include line stands for; NULL: nothing. */
+static struct hm_conf_source *include(const struct include *at, char *path,
+                                      const uint32_t *owner, unsigned *left)
+{
+    struct hm_conf_source *source;
+    char buf[ERROR_MAX];
+    long error;
+
+    if (!resolve(at, path))
+        return refuse_include(at, at->in->name, "too long a path",
+                              "at most 4095 characters");
+    if (includes_itself(at, path))
+        return refuse_include(at, path, "includes itself", "no cycle");
+    if (*left == 0)
+        return refuse_include(at, path, "more than 64 included files", "at most as many");
+    --*left;
+    source = read_file(path, owner, &error);
+    if (error != 0 && !(at->item.optional && (error == -ENOENT || error == -ENOTDIR)))
+        return refuse_include(at, path, error_text(error, buf), "a readable file");
+    if (source != NULL)
+        source->includer = at->in;
+    return source;
+}
+
+static struct hm_conf_source *expand(struct hm_conf_source *list, const uint32_t *owner)
+{
+    unsigned left = HM_CONF_INCLUDED_MAX;
+    struct include at;
+    char *path = NULL;
+
+    for (struct hm_conf_source *s = list; s != NULL; s = s->next) {
+        struct hm_conf_source *included;
+
+        if (!divide(s, &at))
+            continue;
+        if (path == NULL)
+            path = hm_os_scratch_map(PATH_MAX_INCLUDED);
+        included = path != NULL
+                       ? include(&at, path, owner, &left)
+                       : refuse_include(&at, s->name, "no memory to include", "some");
+        if (included != NULL) {
+            included->next = s->next;
+            s->next = included;
+        }
+    }
+    if (path != NULL)
+        hm_os_scratch_unmap(path, PATH_MAX_INCLUDED);
+    return list;
+}
+
 struct hm_conf_source *hm_conf_source_named(const char *path)
 {
-    return read_file(path, NULL);
+    long error;
+    struct hm_conf_source *source = read_file(path, NULL, &error);
+
+    return error != 0 ? refuse_error(path, error) : expand(source, NULL);
 }
 
 /* The system's directory ------------------------------------------------------------- */
@@ -285,12 +437,16 @@ static struct hm_conf_source *refuse_path(const char *dir)
                   "too long a path, expected at most 511 characters; file ignored");
 }
 
-/* Appends to a list that may still be empty; the new end. */
-static struct hm_conf_source **append(struct hm_conf_source **tail,
-                                      struct hm_conf_source *source)
+/* One of the system's, which need not exist. */
+static struct hm_conf_source **append_file(struct hm_conf_source **tail, const char *path,
+                                           uint32_t owner)
 {
-    *tail = source;
-    return source != NULL ? &source->next : tail;
+    long error;
+    struct hm_conf_source *source = read_file(path, &owner, &error);
+
+    if (error != 0 && error != -ENOENT && error != -ENOTDIR)
+        source = refuse_error(path, error);
+    return append(tail, source);
 }
 
 static struct hm_conf_source **read_named(struct dir_names *d, const char *dir,
@@ -298,7 +454,7 @@ static struct hm_conf_source **read_named(struct dir_names *d, const char *dir,
 {
     for (unsigned i = 0; i < d->count; i++) {
         if (make_path(d->path, sizeof d->path, dir, d->name[i]))
-            tail = append(tail, read_file(d->path, &owner));
+            tail = append_file(tail, d->path, owner);
         else
             tail = append(tail, refuse_path(dir));
     }
@@ -339,10 +495,10 @@ struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner)
     char path[PATH_MAX_SYSTEM];
 
     if (make_path(path, sizeof path, dir, "hakmem.conf"))
-        tail = append(tail, read_file(path, &owner));
+        tail = append_file(tail, path, owner);
     else
         tail = append(tail, refuse_path(dir));
     if (make_path(path, sizeof path, dir, "hakmem.conf.d"))
         read_dir(path, owner, tail);
-    return list;
+    return expand(list, &owner);
 }

@@ -9,10 +9,11 @@
 #ifndef HM_CONF_SOURCE_H
 #define HM_CONF_SOURCE_H
 
-#include "base.h"
+#include "conf_parse.h"
 
 #define HM_CONF_FILE_MAX (64 * HM_KIB)
-#define HM_CONF_DIR_MAX 64 /* files in hakmem.conf.d */
+#define HM_CONF_DIR_MAX 64      /* files in hakmem.conf.d */
+#define HM_CONF_INCLUDED_MAX 64 /* files that are included, by all others together */
 
 struct hm_conf_source {
     struct hm_conf_source *next;
@@ -20,6 +21,8 @@ struct hm_conf_source {
     const char *name;
     const char *text;
     size_t len;
+    unsigned line;                         /* of the file, that the text begins with */
+    const struct hm_conf_source *includer; /* NULL: none */
     const char *refusal; /* ":LINE:COLUMN: …" for the report, and there is no text; or
                             NULL */
 };
@@ -27,12 +30,15 @@ struct hm_conf_source {
 /* DIR/hakmem.conf, then DIR/hakmem.conf.d/ *.conf in the order of the C locale. A file
  * that does not exist is no error. */
 struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner);
-/* The file that HAKMEM_CONF names. */
+/* The file that HAKMEM_CONF names. As in the system's, the text that an `include` line
+ * names stands behind that line, and what the includer has below it is one more text. */
 struct hm_conf_source *hm_conf_source_named(const char *path);
-/* A text from elsewhere, for tests: copied, and checked like a file's. */
+/* A text from elsewhere, for tests: copied, and checked like a file's. It includes
+ * nothing. */
 struct hm_conf_source *hm_conf_source_text(const char *name, const char *text,
                                            size_t len);
 
+void hm_conf_source_reader(const struct hm_conf_source *source, struct hm_conf_reader *r);
 void hm_conf_source_release(struct hm_conf_source *list);
 
 /* Where a warning points: "NAME:LINE:COLUMN: ". A long name loses its beginning, which

@@ -37,7 +37,7 @@ bool hm_conf_cursor_next(struct hm_conf_cursor *c, struct hm_conf_item *item)
             if (c->profile.n == 0 || is_named(p, c->profile))
                 hm_conf_reader_init(&c->reader, HM_CONF_FILE, p->text, p->len);
         } else if (c->file != NULL) {
-            hm_conf_reader_init(&c->reader, HM_CONF_FILE, c->file->text, c->file->len);
+            hm_conf_source_reader(c->file, &c->reader);
             c->name = c->file->name;
             c->file = c->file->next;
         } else {

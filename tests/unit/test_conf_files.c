@@ -262,6 +262,111 @@ static void hakmem_conf_cannot_undo_a_lock(void **state)
     assert_int_equal(hm_opt.shards, 2);
 }
 
+static void an_included_file_counts_where_the_line_is(void **state)
+{
+    char origin[256];
+
+    (void)state;
+    put("hakmem.conf", "shards = 1\nprewarm = 1\n"
+                       "include = more # and more\n"
+                       "prewarm = 3\n[profile default]\nrefill_start = 3\n");
+    put("more", "shards = 2\nprewarm = 2\n[profile default]\nempty_reserve = 2\n"
+                "refill_start = 2\n");
+    assert_string_equal(load(), "");
+    assert_int_equal(hm_opt.shards, 2);
+    assert_int_equal(hm_opt.prewarm, 3);
+    assert_int_equal(hm_opt.empty_reserve, 2);
+    assert_int_equal(hm_opt.refill_start, 3);
+    snprintf(origin, sizeof origin, "%s:1", path_of("more"));
+    comes_from(HM_OPT_shards, origin);
+    snprintf(origin, sizeof origin, "%s:4", path_of("hakmem.conf"));
+    comes_from(HM_OPT_prewarm, origin);
+    snprintf(origin, sizeof origin, "profile default at %s:6", path_of("hakmem.conf"));
+    comes_from(HM_OPT_refill_start, origin);
+}
+
+static void includes_are_found_from_the_includer_on(void **state)
+{
+    char text[512];
+
+    (void)state;
+    make_conf_d();
+    mkdir(path_of("sub"), 0755);
+    put("hakmem.conf.d/x.conf", "include = ../sub/a\n");
+    put("sub/a", "include = b\nshards = 2");
+    snprintf(text, sizeof text, "include = %s", path_of("sub/c"));
+    put("sub/b", text);
+    put("sub/c", "shards = 3\nprewarm = 3\n");
+    assert_string_equal(load(), "");
+    assert_int_equal(hm_opt.shards, 2);
+    assert_int_equal(hm_opt.prewarm, 3);
+    assert_string_equal(load_named(path_of("sub/b")), "");
+    assert_int_equal(hm_opt.shards, 3);
+}
+
+static void an_include_that_fails_is_mentioned_at_its_line(void **state)
+{
+    char rest[512];
+
+    (void)state;
+    put("hakmem.conf", "shards = 1\n include = none\n?include = none\nprewarm = 3\n");
+    snprintf(rest, sizeof rest,
+             ":2:12: %s: no such file, expected a readable file; ignored",
+             path_of("none"));
+    said_of(load(), "hakmem.conf", rest);
+    assert_int_equal(hm_opt.prewarm, 3);
+    put("hakmem.conf", "include =\nprewarm = 4\n");
+    assert_non_null(strstr(load(), "/:1:1: not a regular file, expected one; file "));
+    assert_int_equal(hm_opt.prewarm, 4);
+    put("hakmem.conf", "[profile a]\ninclude = none\n");
+    said_of(load(), "hakmem.conf",
+            ":2:1: \"include\" is in a section, expected it before the first; ignored");
+    put("hakmem.conf", "!include = none\n");
+    assert_non_null(strstr(load(), ":1:1: \"include\" cannot be locked, expected it "));
+}
+
+static void an_included_file_belongs_to_root_as_well(void **state)
+{
+    (void)state;
+    NEED(geteuid() == 0, "root, to give a file away");
+    put("hakmem.conf", "include = more\n");
+    put("more", "shards = 2\n");
+    assert_int_equal(chown(path_of("more"), 1, 1), 0);
+    said_of(load(), "more", ":1:1: owned by user 1, expected user 0; file ignored");
+    assert_int_equal(hm_opt.shards, 0);
+    assert_string_equal(load_named(path_of("hakmem.conf")), "");
+    assert_int_equal(hm_opt.shards, 2);
+}
+
+static void includes_end(void **state)
+{
+    char rest[512];
+    const char *said;
+
+    (void)state;
+    put("hakmem.conf", "include = b\nshards = 1\n");
+    put("b", "include = hakmem.conf\nprewarm = 2\n");
+    snprintf(rest, sizeof rest, ":1:11: %s: includes itself, expected no cycle; ignored",
+             path_of("hakmem.conf"));
+    said_of(load(), "b", rest);
+    assert_int_equal(hm_opt.shards, 1);
+    assert_int_equal(hm_opt.prewarm, 2);
+    /* Each includes the next under two names: 2^20 files, if nobody counted. */
+    for (int i = 0; i < 20; i++) {
+        char name[16], text[64];
+
+        snprintf(name, sizeof name, "c%d", i);
+        snprintf(text, sizeof text, "include = c%d\ninclude = ./c%d\n", i + 1, i + 1);
+        put(name, text);
+    }
+    put("c20", "empty_reserve = 5\n");
+    put("hakmem.conf", "include = c0\n");
+    said = load();
+    assert_non_null(strstr(said, ": more than 64 included files, expected at most as "
+                                 "many; ignored\n"));
+    assert_int_equal(hm_opt.empty_reserve, 5);
+}
+
 static void an_empty_hakmem_conf_means_no_file(void **state)
 {
     (void)state;
@@ -453,7 +558,7 @@ static void nothing_is_left_behind(void **state)
     (void)state;
     make_conf_d();
     put("hakmem.conf", "shards = 2\n");
-    put("hakmem.conf.d/a.conf", "shards = 2\n");
+    put("hakmem.conf.d/a.conf", "shards = 2\ninclude = ../hakmem.conf\ninclude = x\n");
     put("hakmem.conf.d/b.conf", "\001");
     mkdir(path_of("hakmem.conf.d/c.conf"), 0755);
     load();
@@ -511,6 +616,11 @@ int main(void)
         IN_DIR(files_of_other_owners_are_refused),
         IN_DIR(hakmem_conf_replaces_the_systems_files),
         IN_DIR(hakmem_conf_cannot_undo_a_lock),
+        IN_DIR(an_included_file_counts_where_the_line_is),
+        IN_DIR(includes_are_found_from_the_includer_on),
+        IN_DIR(an_include_that_fails_is_mentioned_at_its_line),
+        IN_DIR(an_included_file_belongs_to_root_as_well),
+        IN_DIR(includes_end),
         IN_DIR(an_empty_hakmem_conf_means_no_file),
         IN_DIR(a_hakmem_conf_that_cannot_be_read_is_mentioned),
         IN_DIR(only_regular_files_are_read),
