@@ -41,6 +41,8 @@ HM_SOURCES = \
 	src/malloc.c \
 	src/medium.c \
 	src/medium.h \
+	src/memlimit.c \
+	src/memlimit.h \
 	src/meta.c \
 	src/meta.h \
 	src/option.c \

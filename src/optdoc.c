@@ -42,6 +42,9 @@ static void print_values(enum hm_option_type type, const char *min, const char *
     case HM_OPTION_SIZE:
         printf("a size from %s to %s", min, max);
         break;
+    case HM_OPTION_MEMORY:
+        printf("a size from %s to %s or a percentage", min, max);
+        break;
     case HM_OPTION_POW2:
         printf("a power of two from %s to %s", min, max);
         break;

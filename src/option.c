@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "option.h"
 
+#include "memlimit.h"
 #include <string.h>
 
 struct hm_options hm_opt;
@@ -93,6 +94,7 @@ static void store_number(struct hm_options *o, enum hm_option_id id, uint64_t va
 
     switch (hm_option_table[id].type) {
     case HM_OPTION_SIZE:
+    case HM_OPTION_MEMORY:
     case HM_OPTION_POW2:
         __atomic_store_n((size_t *)field, (size_t)value, __ATOMIC_RELAXED);
         break;
@@ -113,6 +115,7 @@ static uint64_t load_number(const struct hm_options *o, enum hm_option_id id)
 
     switch (hm_option_table[id].type) {
     case HM_OPTION_SIZE:
+    case HM_OPTION_MEMORY:
     case HM_OPTION_POW2:
         return __atomic_load_n((const size_t *)field, __ATOMIC_RELAXED);
     case HM_OPTION_TIME:
@@ -199,6 +202,7 @@ static const struct measure *measure_of(enum hm_option_type type)
 {
     switch (type) {
     case HM_OPTION_SIZE:
+    case HM_OPTION_MEMORY:
     case HM_OPTION_POW2:
         return &size_measure;
     case HM_OPTION_TIME:
@@ -261,12 +265,34 @@ static uint64_t scan_bound(const struct measure *measure, const char *bound)
     return value;
 }
 
+/* A percentage, its sign cut off. What it amounts to is the machine's business, so it is
+ * brought into the option's range rather than refused, and rounded down to what people
+ * can read. */
+static const char *parse_share(const struct hm_option_info *info, const char *s,
+                               size_t len, uint64_t *out)
+{
+    const size_t grain = 64 * HM_KIB;
+    uint64_t percent;
+
+    if (scan_number(&int_measure, s, len, &percent) != NULL)
+        return "is not a percentage";
+    if (percent > 100)
+        return "is more than 100%";
+    *out = hm_round_down(hm_memlimit() / 100 * percent, grain);
+    *out = hm_max(*out, scan_bound(&size_measure, info->min));
+    *out = hm_min(*out, scan_bound(&size_measure, info->max));
+    return NULL;
+}
+
 static const char *parse_number(const struct hm_option_info *info, const char *s,
                                 size_t len, uint64_t *out)
 {
     const struct measure *measure = measure_of(info->type);
-    const char *wrong = scan_number(measure, s, len, out);
+    const char *wrong;
 
+    if (info->type == HM_OPTION_MEMORY && len > 0 && s[len - 1] == '%')
+        return parse_share(info, s, len - 1, out);
+    wrong = scan_number(measure, s, len, out);
     if (wrong != NULL)
         return wrong;
     if (*out < scan_bound(measure, info->min))
@@ -493,6 +519,10 @@ void hm_option_expected(enum hm_option_id id, struct hm_text *out)
     case HM_OPTION_SIZE:
         hm_text_printf(out, "a size from %s to %s, as in 64K or 2M", info->min,
                        info->max);
+        break;
+    case HM_OPTION_MEMORY:
+        hm_text_printf(out, "a size from %s to %s, as in 64K or 2M, or a percentage",
+                       info->min, info->max);
         break;
     case HM_OPTION_POW2:
         hm_text_printf(out, "a power of two from %s to %s", info->min, info->max);

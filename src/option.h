@@ -31,6 +31,7 @@ enum hm_on_error { HM_ON_ERROR_IGNORE, HM_ON_ERROR_WARN, HM_ON_ERROR_ABORT };
 #define HM_ON_ERROR_WORDS "ignore", "warn", "abort"
 
 #define HM_TYPE_SIZE size_t
+#define HM_TYPE_MEMORY size_t
 #define HM_TYPE_POW2 size_t
 #define HM_TYPE_TIME uint64_t
 #define HM_TYPE_INT uint32_t
@@ -61,6 +62,7 @@ extern HM_HIDDEN struct hm_options hm_opt;
 
 enum hm_option_type {
     HM_OPTION_SIZE,
+    HM_OPTION_MEMORY,
     HM_OPTION_POW2,
     HM_OPTION_TIME,
     HM_OPTION_INT,

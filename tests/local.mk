@@ -57,6 +57,7 @@ unit_tests = \
 	tests/unit/test_heap \
 	tests/unit/test_lock \
 	tests/unit/test_medium \
+	tests/unit/test_memlimit \
 	tests/unit/test_meta \
 	tests/unit/test_option \
 	tests/unit/test_process \
@@ -95,6 +96,8 @@ tests_unit_test_lock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_lock_LDADD = $(unit_ldadd)
 tests_unit_test_medium_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_medium_LDADD = $(unit_ldadd)
+tests_unit_test_memlimit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_memlimit_LDADD = $(unit_ldadd)
 tests_unit_test_meta_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_meta_LDADD = $(unit_ldadd)
 tests_unit_test_option_CPPFLAGS = $(unit_cppflags)

@@ -53,7 +53,8 @@ int hakmem_option_origin(const char *name, char *buf, size_t size);
 /**
  * Changes an option that may change while the process runs.
  * @param name   option, as in hakmem.conf(5)
- * @param value  its new value as text, as in hakmem.conf
+ * @param value  its new value as text, as in hakmem.conf; the first percentage of a
+ *         process opens files
  * @return 0, or -1 with errno ENOENT (no such option), EINVAL (not a value it can take),
  *         EPERM (fixed at process start)
  */

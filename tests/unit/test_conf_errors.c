@@ -170,7 +170,7 @@ static void an_invalid_value_leaves_the_previous_one_in_force(void **state)
          "superslab_size", "2M"},
         {"bigcache_bytes = 2T",
          "1:18: bigcache_bytes: \"2T\" is too large, expected a size "
-         "from 0 to 1T, as in 64K or 2M; using 256M",
+         "from 0 to 1T, as in 64K or 2M, or a percentage; using 256M",
          "bigcache_bytes", "256M"},
         {"trim_interval = 500",
          "1:17: trim_interval: \"500\" has no unit, expected a time "

@@ -3,7 +3,9 @@
  * on every line of the table. */
 #include "support.h"
 
+#include "memlimit.h"
 #include "option.h"
+#include "os.h"
 
 static struct hm_options o;
 
@@ -192,7 +194,8 @@ static void sizes(void **state)
     const enum hm_option_id id = HM_OPT_bigcache_bytes; /* 0 to 1T */
 
     (void)state;
-    assert_string_equal(expected(id), "a size from 0 to 1T, as in 64K or 2M");
+    assert_string_equal(expected(id),
+                        "a size from 0 to 1T, as in 64K or 2M, or a percentage");
     accepts(id, "0", "0");
     accepts(id, "0K", "0");
     accepts(id, "1", "1");
@@ -224,6 +227,30 @@ static void sizes(void **state)
     refuses(id, "1.5M", "is not a size");
     refuses(id, "-1", "is not a size");
     refuses(id, "", "is not a size");
+}
+
+static void shares_of_the_memory(void **state)
+{
+    const uint64_t percent = hm_memlimit() / 100;
+
+    (void)state;
+    assert_true(parse(HM_OPT_bigcache_bytes, "10%", NULL));
+    assert_int_equal(o.bigcache_bytes, hm_round_down(percent * 10, 64 * HM_KIB));
+    assert_true(parse(HM_OPT_bigcache_bytes, "0%", NULL));
+    assert_int_equal(o.bigcache_bytes, 0);
+    assert_true(parse(HM_OPT_tls_cache_bytes, "100%", NULL)); /* at most 1G */
+    assert_int_equal(o.tls_cache_bytes,
+                     hm_min(hm_round_down(percent * 100, 64 * HM_KIB), HM_GIB));
+    refuses(HM_OPT_bigcache_bytes, "101%", "is more than 100%");
+    refuses(HM_OPT_bigcache_bytes, "99999999999999999999%", "is not a percentage");
+    refuses(HM_OPT_bigcache_bytes, "%", "is not a percentage");
+    refuses(HM_OPT_bigcache_bytes, "1K%", "is not a percentage");
+    refuses(HM_OPT_bigcache_bytes, "10 %", "is not a percentage");
+    refuses(HM_OPT_bigcache_bytes, "1.5%", "is not a percentage");
+    refuses(HM_OPT_bigcache_bytes, "%10", "is not a size");
+    refuses(HM_OPT_superslab_size, "10%", "is not a size");
+    refuses(HM_OPT_refill_start, "10%", "is not a size");
+    refuses(HM_OPT_shards, "10%", "is not a whole number");
 }
 
 static void powers_of_two(void **state)
@@ -436,6 +463,7 @@ int main(void)
         cmocka_unit_test(every_option_can_be_copied),
         cmocka_unit_test(a_misspelt_name_finds_the_nearest),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(shares_of_the_memory),
         cmocka_unit_test(powers_of_two),
         cmocka_unit_test(times),
         cmocka_unit_test(whole_numbers),
@@ -449,5 +477,6 @@ int main(void)
         cmocka_unit_test(the_longest_value_fits_its_bound),
     };
 
+    hm_os_init((size_t)sysconf(_SC_PAGESIZE));
     return RUN_TESTS(tests);
 }
