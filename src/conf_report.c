@@ -40,6 +40,33 @@ static void put_quoted(struct message *m, struct hm_span s)
     hm_text_put_quoted(&m->text, s.s, s.n);
 }
 
+/* Did you mean ----------------------------------------------------------------------- */
+
+/* The most similar of the words that are offered, if any is similar enough; one of a
+ * single character resembles too much. */
+struct guess {
+    struct hm_span wrong;
+    struct hm_span best; /* n == 0: none */
+    size_t distance;
+};
+
+static void offer(struct guess *g, struct hm_span word)
+{
+    const size_t distance = hm_text_distance(g->wrong.s, g->wrong.n, word.s, word.n);
+
+    if (word.n < 2 || !hm_text_is_near(distance, g->wrong.n) ||
+        (g->best.n > 0 && distance >= g->distance))
+        return;
+    g->best = word;
+    g->distance = distance;
+}
+
+static void put_guess(struct message *m, const struct guess *g)
+{
+    if (g->best.n > 0)
+        hm_text_printf(&m->text, " (did you mean %.*s?)", (int)g->best.n, g->best.s);
+}
+
 /* Profiles --------------------------------------------------------------------------- */
 
 static bool is_first_mention(const struct hm_conf_source *files, struct hm_span name)
@@ -74,9 +101,21 @@ static void put_profiles(struct message *m, const struct hm_conf_source *files)
     }
 }
 
+static void offer_profiles(struct guess *g, const struct hm_conf_source *files)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        if (item.kind == HM_CONF_SECTION && item.scope == HM_CONF_PROFILE)
+            offer(g, item.section);
+    }
+}
+
 static void report_profile(const struct hm_conf_source *files, struct place at,
                            struct hm_span unknown, const struct hm_span *use)
 {
+    struct guess g = {.wrong = unknown};
     struct message m;
 
     message_begin(&m, at);
@@ -84,6 +123,8 @@ static void report_profile(const struct hm_conf_source *files, struct place at,
     put_quoted(&m, unknown);
     hm_text_printf(&m.text, ", expected one of ");
     put_profiles(&m, files);
+    offer_profiles(&g, files);
+    put_guess(&m, &g);
     if (use != NULL)
         hm_text_printf(&m.text, "; using %.*s", (int)use->n, use->s);
     else
@@ -157,24 +198,39 @@ void hm_conf_report_locked_files(const struct hm_conf_found *lock)
     message_end(&m);
 }
 
-static void report_unknown_option(struct place at, struct hm_span key)
+/* Of a file, the other keys may have been meant as well. */
+static void report_unknown_option(struct place at, struct hm_span key, bool in_file)
 {
-    enum hm_option_id near = hm_option_nearest(key.s, key.n);
+    static const char *const others[] = {"profile", "inherits", "include"};
+    const enum hm_option_id near = hm_option_nearest(key.s, key.n);
+    struct guess g = {.wrong = key};
     struct message m;
 
+    if (near != HM_OPTION_COUNT)
+        offer(&g, hm_span_of(hm_option_table[near].name));
+    for (size_t i = 0; in_file && i < HM_ARRAY_LEN(others); i++)
+        offer(&g, hm_span_of(others[i]));
     message_begin(&m, at);
     hm_text_printf(&m.text, "unknown option ");
     put_quoted(&m, key);
     hm_text_printf(&m.text, ", expected one of hakmem.conf(5)");
-    if (near != HM_OPTION_COUNT)
-        hm_text_printf(&m.text, " (did you mean %s?)", hm_option_table[near].name);
+    put_guess(&m, &g);
     hm_text_printf(&m.text, "; ignored");
     message_end(&m);
+}
+
+static void offer_words(struct guess *g, enum hm_option_id id)
+{
+    const char *word;
+
+    for (size_t i = 0; (word = hm_option_word(id, i)) != NULL; i++)
+        offer(g, hm_span_of(word));
 }
 
 static void report_value(struct place at, enum hm_option_id id, struct hm_span bad,
                          const char *wrong, bool in_force)
 {
+    struct guess g = {.wrong = bad};
     struct message m;
 
     message_begin(&m, at);
@@ -182,6 +238,8 @@ static void report_value(struct place at, enum hm_option_id id, struct hm_span b
     put_quoted(&m, bad);
     hm_text_printf(&m.text, " %s, expected ", wrong);
     hm_option_expected(id, &m.text);
+    offer_words(&g, id);
+    put_guess(&m, &g);
     if (in_force) {
         hm_text_printf(&m.text, "; using ");
         hm_option_format(&hm_opt, id, &m.text);
@@ -202,7 +260,7 @@ static bool is_in_force(const struct hm_conf_report *report,
 
 /* True: there was something to report. */
 static bool check_option(const struct hm_conf_report *report, struct place at,
-                         const struct hm_conf_item *item)
+                         const struct hm_conf_item *item, bool in_file)
 {
     enum hm_option_id id = hm_option_find(item->key.s, item->key.n);
     struct hm_options unused;
@@ -210,7 +268,7 @@ static bool check_option(const struct hm_conf_report *report, struct place at,
 
     if (id == HM_OPTION_COUNT) {
         if (!item->optional)
-            report_unknown_option(at, item->key);
+            report_unknown_option(at, item->key, in_file);
         return !item->optional;
     }
     if (hm_option_parse(&unused, id, item->value.s, item->value.n, &err))
@@ -286,7 +344,7 @@ static bool check_item(const struct hm_conf_report *report, const char *name,
         return check_include(at, item);
     if (hm_conf_is_key(item, "profile"))
         return check_choice(report, at, item);
-    return check_option(report, at, item);
+    return check_option(report, at, item, true);
 }
 
 static void report_file(const struct hm_conf_report *report,
@@ -346,7 +404,7 @@ void hm_conf_report_options(const struct hm_conf_report *report, const char *opt
 
         if (item.kind == HM_CONF_ERROR)
             report_found(at, item.key, item.wrong, item.expected);
-        else if (!check_option(report, at, &item))
+        else if (!check_option(report, at, &item, false))
             check_lock(at, &item);
     }
 }

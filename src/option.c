@@ -317,13 +317,14 @@ static void put_number(const struct measure *measure, uint64_t value, struct hm_
 
 /* Words ------------------------------------------------------------------------------ */
 
+/* What is false and what is true, in turn. */
+static const char *const bool_words[] = {"no",    "yes",  "off", "on",
+                                         "false", "true", "0",   "1"};
+
 static const char *parse_bool(const char *s, size_t len, uint64_t *out)
 {
-    static const char *const words[] = {"no",    "yes",  "off", "on",
-                                        "false", "true", "0",   "1"};
-
-    for (size_t i = 0; i < HM_ARRAY_LEN(words); i++) {
-        if (same_word(words[i], s, len)) {
+    for (size_t i = 0; i < HM_ARRAY_LEN(bool_words); i++) {
+        if (same_word(bool_words[i], s, len)) {
             *out = i % 2;
             return NULL;
         }
@@ -331,7 +332,7 @@ static const char *parse_bool(const char *s, size_t len, uint64_t *out)
     return "is neither yes nor no";
 }
 
-static const char *const *enum_words(enum hm_option_type type, size_t *count)
+static const char *const *words_of(enum hm_option_type type, size_t *count)
 {
     switch (type) {
     case HM_OPTION_ENUM_THP:
@@ -340,17 +341,31 @@ static const char *const *enum_words(enum hm_option_type type, size_t *count)
     case HM_OPTION_ENUM_CHECK:
         *count = HM_ARRAY_LEN(check_words);
         return check_words;
-    default:
+    case HM_OPTION_ENUM_ON_ERROR:
         *count = HM_ARRAY_LEN(on_error_words);
         return on_error_words;
+    case HM_OPTION_BOOL:
+        *count = HM_ARRAY_LEN(bool_words);
+        return bool_words;
+    default:
+        *count = 0;
+        return NULL;
     }
+}
+
+const char *hm_option_word(enum hm_option_id id, size_t i)
+{
+    size_t count;
+    const char *const *words = words_of(hm_option_table[id].type, &count);
+
+    return i < count ? words[i] : NULL;
 }
 
 static const char *parse_enum(enum hm_option_type type, const char *s, size_t len,
                               uint64_t *out)
 {
     size_t count;
-    const char *const *names = enum_words(type, &count);
+    const char *const *names = words_of(type, &count);
 
     for (size_t i = 0; i < count; i++) {
         if (same_word(names[i], s, len)) {
@@ -491,7 +506,7 @@ void hm_option_format(const struct hm_options *o, enum hm_option_id id,
     case HM_OPTION_ENUM_THP:
     case HM_OPTION_ENUM_CHECK:
     case HM_OPTION_ENUM_ON_ERROR:
-        hm_text_printf(out, "%s", enum_words(type, &count)[load_number(o, id)]);
+        hm_text_printf(out, "%s", words_of(type, &count)[load_number(o, id)]);
         break;
     default:
         put_number(measure_of(type), load_number(o, id), out);
@@ -501,7 +516,7 @@ void hm_option_format(const struct hm_options *o, enum hm_option_id id,
 static void put_words(enum hm_option_type type, struct hm_text *out)
 {
     size_t count;
-    const char *const *names = enum_words(type, &count);
+    const char *const *names = words_of(type, &count);
 
     for (size_t i = 0; i < count; i++)
         hm_text_printf(out, "%s%s",

@@ -107,6 +107,8 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
 void hm_option_format(const struct hm_options *o, enum hm_option_id id,
                       struct hm_text *out);
 #define HM_OPTION_TEXT_MAX ((size_t)192) /* enough for any value's text and its NUL */
+/* The words that an option takes, by number; NULL: no more. */
+const char *hm_option_word(enum hm_option_id id, size_t i);
 /* Writes what an option takes: "a time from 0 to 1h, as in 500ms or 10s". */
 void hm_option_expected(enum hm_option_id id, struct hm_text *out);
 

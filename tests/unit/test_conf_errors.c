@@ -95,6 +95,42 @@ static void unknown_options_are_named_with_the_nearest(void **state)
         "hakmem.conf(5); ignored\n");
 }
 
+static void other_keys_profiles_and_values_are_guessed_too(void **state)
+{
+    static const struct {
+        const char *text, *guess;
+    } cases[] = {
+        {"profil = x\n", "(did you mean profile?)"},
+        {"includes = x\n", "(did you mean include?)"},
+        {"[profile a]\ninherit = b\n", "(did you mean inherits?)"},
+        {"profile = trougput\n",
+         "low-memory, high-contention (did you mean throughput?)"},
+        {"profile = min\n[profile main]\n[profile mine]\n", "(did you mean main?)"},
+        {"profile = a\n[profile a]\ninherits=low-memroy\n", "(did you mean low-memory?)"},
+        {"thp = nevr\n", "never, inherit or advise (did you mean never?); using inherit"},
+        {"on_error = abrt\n", "(did you mean abort?); using warn"},
+        {"page_purge = yess\n", "yes or no (did you mean yes?); using no"},
+        {"page_purge = of\n", "(did you mean off?)"},
+    };
+    static const char *const texts[] = {"nothing = 1\n",     "profile = nosuchone\n",
+                                        "thp = sometimes\n", "thp =\n",
+                                        "page_purge = 2\n",  "shards = x\n"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *said = load(cases[i].text);
+
+        if (strstr(said, cases[i].guess) == NULL)
+            fail_msg("%s: %s", cases[i].text, said);
+    }
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        const char *said = load(texts[i]);
+
+        if (said[0] == '\0' || strstr(said, "did you mean") != NULL)
+            fail_msg("%s: %s", texts[i], said);
+    }
+}
+
 static void lines_have_a_longest_length(void **state)
 {
     char text[2100];
@@ -419,6 +455,7 @@ int main(void)
         cmocka_unit_test(the_longest_name_is_a_name),
         cmocka_unit_test(lines_below_a_broken_header_do_not_count_for_another_section),
         cmocka_unit_test(unknown_options_are_named_with_the_nearest),
+        cmocka_unit_test(other_keys_profiles_and_values_are_guessed_too),
         cmocka_unit_test(lines_have_a_longest_length),
         cmocka_unit_test(binary_files_are_refused_once),
         cmocka_unit_test(a_flood_of_errors_ends),
