@@ -12,6 +12,9 @@
 #ifndef HM_SYSCONFDIR
 #define HM_SYSCONFDIR "/etc"
 #endif
+#ifndef HM_DATADIR
+#define HM_DATADIR "/usr/share"
+#endif
 
 enum { ROOT = 0 };
 
@@ -87,26 +90,34 @@ static enum hm_option_id apply_pair(const struct hm_conf_item *item)
     return id;
 }
 
+static void apply_scope(struct load *load, bool vendor, enum hm_conf_scope scope)
+{
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
+    struct hm_conf_item item;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        enum hm_option_id id;
+
+        if (item.kind != HM_CONF_PAIR || c.vendor != vendor || item.scope != scope ||
+            !hm_conf_exe_concerns(&load->exe, &item))
+            continue;
+        apply_lock(load, &item);
+        id = apply_pair(&item);
+        if (id != HM_OPTION_COUNT)
+            set_origin(load, id, origin_of(c.name, &item));
+    }
+}
+
 /* What is about this process counts whatever profiles say: the top level, on top of it
  * the sections for its executable, on top of them those for secure processes. Within
- * each, the last. */
+ * each, the last. Whatever a vendor says is weaker than what the machine's files say. */
 static void apply_files(struct load *load)
 {
-    for (enum hm_conf_scope scope = HM_CONF_TOP; scope <= HM_CONF_SECURE; scope++) {
-        struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, load->files);
-        struct hm_conf_item item;
+    const bool has_vendor = load->files != NULL && load->files->vendor;
 
-        while (hm_conf_cursor_next(&c, &item)) {
-            enum hm_option_id id = HM_OPTION_COUNT;
-
-            if (item.kind == HM_CONF_PAIR && item.scope == scope &&
-                hm_conf_exe_concerns(&load->exe, &item)) {
-                apply_lock(load, &item);
-                id = apply_pair(&item);
-            }
-            if (id != HM_OPTION_COUNT)
-                set_origin(load, id, origin_of(c.name, &item));
-        }
+    for (int vendor = has_vendor; vendor >= 0; vendor--) {
+        for (enum hm_conf_scope scope = HM_CONF_TOP; scope <= HM_CONF_SECURE; scope++)
+            apply_scope(load, vendor, scope);
     }
 }
 
@@ -346,14 +357,14 @@ static void load_files(struct load *load, struct hm_conf_source *files)
     hm_conf_source_release(files);
 }
 
-void hm_conf_load_from(const struct hm_sys_start *start, const char *dir, uint32_t owner)
+void hm_conf_load_from(const struct hm_sys_start *start, const struct hm_conf_dirs *dirs)
 {
     struct hm_conf_source *files;
     struct load load;
     const char *named;
 
     begin(&load, start);
-    files = hm_conf_source_system(dir, owner);
+    files = hm_conf_source_system(dirs, hm_conf_exe_name(&load.exe));
     named = load.env.conf;
     if (named != NULL) {
         load.is_conf_refused = hm_conf_find_lock(files, &load.lock);
@@ -377,7 +388,10 @@ void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_
 
 void hm_conf_load(const struct hm_sys_start *start)
 {
-    hm_conf_load_from(start, HM_SYSCONFDIR, ROOT);
+    static const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d",
+                                             ROOT};
+
+    hm_conf_load_from(start, &dirs);
 }
 
 /* Questions -------------------------------------------------------------------------- */

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* conf: hakmem.conf and its relatives become hm_opt.
  *
- * What is read: SYSCONFDIR/hakmem.conf; SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale
- * order; or, instead of these files, the one that HAKMEM_CONF names; and what any of them
- * includes.
+ * What is read: a vendor's DATADIR/hakmem/apps.d/NAME.conf, by the executable's name;
+ * SYSCONFDIR/hakmem.conf; SYSCONFDIR/hakmem.conf.d/ *.conf in C-locale order; or, instead
+ * of these files, the one that HAKMEM_CONF names; and what any of them includes.
  *
  * What counts, from weak to strong; within each, the last:
  *
- *   1. the option table
- *   2. the profile's ancestors, oldest first, then the profile; of each, the shipped
- *      section, then those of the files
- *   3. the files' top level
- *   4. their [app:…] sections about the executable
- *   5. their [secure] sections, if the process is one
- *   6. HAKMEM_OPTIONS, except for what a line of 2 to 5 locks
+ *    1. the option table
+ *    2. the profile's ancestors, oldest first, then the profile; of each, the shipped
+ *       section, then those of the files
+ *    3. the vendor's top level
+ *    4. its [app:…] sections about the executable
+ *    5. its [secure] sections, if the process is one
+ *    6. the machine's top level
+ *    7. its [app:…] sections about the executable
+ *    8. its [secure] sections, if the process is one
+ *    9. HAKMEM_OPTIONS, except for what a line of 2 to 8 locks
  *
- * The profile is picked by a `profile =` of 3, 4 or 5, or by HAKMEM_PROFILE. Under
+ * The profile is picked by a `profile =` of 3 to 8, or by HAKMEM_PROFILE. Under
  * AT_SECURE nothing from the environment counts, and files that lock anything are not
  * replaced by HAKMEM_CONF. No heap, no stdio, no libc call that may
  * allocate or lock. */
 #ifndef HM_CONF_H
 #define HM_CONF_H
 
+#include "conf_source.h"
 #include "option.h"
 #include "sys.h"
 
@@ -29,9 +33,9 @@
  * any block exists. Errors are warnings; the values in force are then always valid. */
 void hm_conf_load(const struct hm_sys_start *start);
 
-/* For tests, which may call them again and again. The same with another directory than
- * SYSCONFDIR, whose files belong to `owner` instead of root. */
-void hm_conf_load_from(const struct hm_sys_start *start, const char *dir, uint32_t owner);
+/* For tests and tools, which may call them again and again. The same with other
+ * directories, and another owner than root. */
+void hm_conf_load_from(const struct hm_sys_start *start, const struct hm_conf_dirs *dirs);
 /* The same with a text in place of the files: not read by anybody else than the parser.
  */
 void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len);

@@ -47,19 +47,33 @@ static bool glob(struct hm_span pattern, const char *s)
     return true;
 }
 
-static bool matches(struct hm_span pattern, const char *path)
+static const char *last_part(const char *path)
 {
-    const char *name = path;
+    const char *last = path;
 
-    if (path == NULL)
-        return false;
-    if (pattern.n > 0 && pattern.s[0] == '/')
-        return glob(pattern, path);
     for (const char *p = path; *p != '\0'; p++) {
         if (*p == '/')
-            name = p + 1;
+            last = p + 1;
     }
-    return glob(pattern, name);
+    return last;
+}
+
+const char *hm_conf_exe_name(struct hm_conf_exe *exe)
+{
+    const char *path = exe->invoked;
+
+    if (path == NULL && !exe->asked)
+        ask(exe);
+    if (path == NULL)
+        path = exe->file;
+    return path != NULL ? last_part(path) : NULL;
+}
+
+static bool matches(struct hm_span pattern, const char *path)
+{
+    if (path == NULL)
+        return false;
+    return glob(pattern, pattern.n > 0 && pattern.s[0] == '/' ? path : last_part(path));
 }
 
 bool hm_conf_exe_matches(struct hm_conf_exe *exe, struct hm_span pattern)

@@ -21,6 +21,10 @@ struct hm_conf_exe {
 
 void hm_conf_exe_init(struct hm_conf_exe *exe, const struct hm_sys_start *start);
 
+/* What it is called: the last part of the path that was executed, or of the file; NULL:
+ * not known. */
+const char *hm_conf_exe_name(struct hm_conf_exe *exe);
+
 /* Whether the pattern of an [app:…] section describes it: a path if it begins with a
  * slash, or else the name after the last. `*` stands for any characters but slashes, `?`
  * for one. */

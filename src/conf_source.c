@@ -255,6 +255,7 @@ static bool divide(struct hm_conf_source *source, struct include *found)
     rest->len = (size_t)(r.end - r.at);
     rest->line = r.line;
     rest->includer = source->includer;
+    rest->vendor = source->vendor;
     rest->next = source->next;
     source->next = rest;
     return true;
@@ -319,8 +320,10 @@ static struct hm_conf_source *include(const struct include *at, char *path,
     source = read_file(path, owner, &error);
     if (error != 0 && !(at->item.optional && (error == -ENOENT || error == -ENOTDIR)))
         return refuse_include(at, path, error_text(error, buf), "a readable file");
-    if (source != NULL)
+    if (source != NULL) {
         source->includer = at->in;
+        source->vendor = at->in->vendor;
+    }
     return source;
 }
 
@@ -488,17 +491,40 @@ static struct hm_conf_source **read_dir(const char *dir, uint32_t owner,
     return tail;
 }
 
-struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner)
+/* Of all vendors' files only that of this program is looked for, by its name, so that
+ * there may be any number of them. */
+static struct hm_conf_source **append_vendor(struct hm_conf_source **tail, char *path,
+                                             const struct hm_conf_dirs *dirs,
+                                             const char *name)
+{
+    struct hm_conf_source **end;
+    struct hm_text text;
+
+    hm_text_init(&text, path, PATH_MAX_SYSTEM, -1);
+    hm_text_printf(&text, "%s/%s.conf", dirs->apps, name);
+    hm_text_flush(&text);
+    if (name[0] == '\0' || text.truncated || !hm_sys_exists(path))
+        return tail;
+    end = append_file(tail, path, dirs->owner);
+    if (*tail != NULL)
+        (*tail)->vendor = true;
+    return end;
+}
+
+struct hm_conf_source *hm_conf_source_system(const struct hm_conf_dirs *dirs,
+                                             const char *name)
 {
     struct hm_conf_source *list = NULL;
     struct hm_conf_source **tail = &list;
     char path[PATH_MAX_SYSTEM];
 
-    if (make_path(path, sizeof path, dir, "hakmem.conf"))
-        tail = append_file(tail, path, owner);
+    if (name != NULL)
+        tail = append_vendor(tail, path, dirs, name);
+    if (make_path(path, sizeof path, dirs->conf, "hakmem.conf"))
+        tail = append_file(tail, path, dirs->owner);
     else
-        tail = append(tail, refuse_path(dir));
-    if (make_path(path, sizeof path, dir, "hakmem.conf.d"))
-        read_dir(path, owner, tail);
-    return expand(list, &owner);
+        tail = append(tail, refuse_path(dirs->conf));
+    if (make_path(path, sizeof path, dirs->conf, "hakmem.conf.d"))
+        read_dir(path, dirs->owner, tail);
+    return expand(list, &dirs->owner);
 }

@@ -5,7 +5,8 @@
  *
  * I1. A listed text is empty, or a regular file's, at most HM_CONF_FILE_MAX bytes, and
  *     has no byte that text files do not have.
- * I2. A listed text from the system's directory belongs to its owner (root). */
+ * I2. A listed text from the system's directories belongs to their owner (root).
+ * I3. A vendor's texts come before all others. */
 #ifndef HM_CONF_SOURCE_H
 #define HM_CONF_SOURCE_H
 
@@ -21,15 +22,25 @@ struct hm_conf_source {
     const char *name;
     const char *text;
     size_t len;
-    unsigned line;                         /* of the file, that the text begins with */
+    bool vendor;   /* from the vendors' directory, or included from there */
+    unsigned line; /* of the file, that the text begins with */
     const struct hm_conf_source *includer; /* NULL: none */
     const char *refusal; /* ":LINE:COLUMN: …" for the report, and there is no text; or
                             NULL */
 };
 
-/* DIR/hakmem.conf, then DIR/hakmem.conf.d/ *.conf in the order of the C locale. A file
- * that does not exist is no error. */
-struct hm_conf_source *hm_conf_source_system(const char *dir, uint32_t owner);
+/* Where the system's files are, and whose they have to be. */
+struct hm_conf_dirs {
+    const char *conf; /* hakmem.conf and hakmem.conf.d/ */
+    const char *apps; /* NAME.conf, by the vendor of the program of that name */
+    uint32_t owner;
+};
+
+/* APPS/NAME.conf, unless the name is NULL; CONF/hakmem.conf; CONF/hakmem.conf.d/ *.conf
+ * in the order of the C locale. A file that does not exist is no error, and costs one
+ * system call. */
+struct hm_conf_source *hm_conf_source_system(const struct hm_conf_dirs *dirs,
+                                             const char *name);
 /* The file that HAKMEM_CONF names. As in the system's, the text that an `include` line
  * names stands behind that line, and what the includer has below it is one more text. */
 struct hm_conf_source *hm_conf_source_named(const char *path);

@@ -39,6 +39,7 @@ bool hm_conf_cursor_next(struct hm_conf_cursor *c, struct hm_conf_item *item)
         } else if (c->file != NULL) {
             hm_conf_source_reader(c->file, &c->reader);
             c->name = c->file->name;
+            c->vendor = c->file->vendor;
             c->file = c->file->next;
         } else {
             return false;
@@ -122,16 +123,17 @@ bool hm_conf_find_choice(const struct hm_conf_source *files, struct hm_conf_exe 
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_FILES_ONLY, files);
     struct hm_conf_item item;
-    bool any = false;
+    bool any = false, vendor = false;
 
     *locked = false;
     while (hm_conf_cursor_next(&c, &item)) {
         if (!hm_conf_is_key(&item, "profile") || !hm_conf_exe_concerns(exe, &item))
             continue;
         *locked |= item.locked;
-        if ((any && item.scope < out->item.scope) ||
+        if ((any && vendor == c.vendor && item.scope < out->item.scope) ||
             !hm_conf_is_profile(files, item.value))
             continue;
+        vendor = c.vendor; /* theirs come first, and are weaker (I3 of conf_source.h) */
         *out = (struct hm_conf_found){c.name, item};
         any = true;
     }

@@ -16,6 +16,7 @@ struct hm_conf_cursor {
     struct hm_span profile;            /* pass over those that are not this one */
     const struct hm_conf_source *file; /* the next file */
     const char *name;                  /* of the text being read; NULL: built-in */
+    bool vendor;                       /* whether it is a vendor's */
     struct hm_conf_reader reader;
 };
 

@@ -76,6 +76,7 @@ HM_SOURCES = \
 
 # Every file sees the facts that configure found, without having to ask for them.
 HM_CPPFLAGS = -include config.h -D_GNU_SOURCE -DHM_SYSCONFDIR='"$(sysconfdir)"' \
+	-DHM_DATADIR='"$(datadir)"' \
 	-I$(top_srcdir)/include -I$(top_srcdir)/src
 
 # What a C++ new-handler throws passes through our frames: exceptions. What __FILE__ becomes

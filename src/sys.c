@@ -88,6 +88,13 @@ long hm_sys_open_read(const char *path)
     return open_at(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
+bool hm_sys_exists(const char *path)
+{
+    const long f_ok = 0;
+
+    return !hm_sys_failed(call3(SYS_faccessat, AT_FDCWD, (long)path, f_ok));
+}
+
 long hm_sys_open_dir(const char *path)
 {
     return open_at(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);

@@ -21,6 +21,8 @@ HM_INLINE bool hm_sys_failed(long result)
 /* Opens an existing file for reading, close-on-exec, never as controlling terminal, never
  * blocking on a FIFO. */
 long hm_sys_open_read(const char *path);
+/* Whether there is anything of this name, as far as this process can tell. */
+bool hm_sys_exists(const char *path);
 /* Opens a directory for hm_sys_getdents. */
 long hm_sys_open_dir(const char *path);
 long hm_sys_read(int fd, void *buf, size_t len); /* restarts after EINTR */

@@ -73,7 +73,7 @@ static const char *load_as(uint32_t owner, bool secure, const char *e1, const ch
         .envp = (char **)(void *)envp, .secure = secure, .page_size = 4096};
     struct capture c = capture_begin();
 
-    hm_conf_load_from(&start, dir, owner);
+    hm_conf_load_from(&start, &(struct hm_conf_dirs){dir, path_of("apps.d"), owner});
     return capture_end(c);
 }
 
@@ -367,6 +367,134 @@ static void includes_end(void **state)
     assert_int_equal(hm_opt.empty_reserve, 5);
 }
 
+static const char *load_exe(const char *execfn, const char *exe, bool secure)
+{
+    struct hm_sys_start start = {
+        .page_size = 4096, .execfn = execfn, .exe = exe, .secure = secure};
+    struct capture c = capture_begin();
+
+    hm_conf_load_from(&start, &(struct hm_conf_dirs){dir, path_of("apps.d"), geteuid()});
+    return capture_end(c);
+}
+
+static void a_vendors_file_is_found_by_the_name_that_was_executed(void **state)
+{
+    char origin[256];
+
+    (void)state;
+    mkdir(path_of("apps.d"), 0755);
+    put("apps.d/python3.conf", "[app:python3*]\nprofile = throughput\nshards = 2\n");
+    put("apps.d/other.conf", "nonsense\n");
+    put("apps.d/.conf", "nonsense\n");
+    assert_string_equal(load_exe("/usr/bin/python3", "/usr/bin/python3.11", false), "");
+    assert_int_equal(hm_opt.shards, 2);
+    assert_string_equal(hm_conf_profile(), "throughput");
+    snprintf(origin, sizeof origin, "[app:python3*] at %s:3",
+             path_of("apps.d/python3.conf"));
+    comes_from(HM_OPT_shards, origin);
+    load_exe("python3", "/x", false);
+    assert_int_equal(hm_opt.shards, 2);
+    assert_string_equal(load_exe("/usr/bin/python3.11", "/usr/bin/python3.11", false),
+                        "");
+    assert_int_equal(hm_opt.shards, 0);
+    assert_string_equal(load_exe(NULL, "/usr/bin/python3", false), "");
+    assert_int_equal(hm_opt.shards, 2);
+    assert_string_equal(load_exe("/usr/bin/", "/", false), "");
+    /* Of a secure process, the file's own. */
+    load_exe("/tmp/python3", "/usr/bin/su", true);
+    assert_int_equal(hm_opt.shards, 0);
+    load_exe("/tmp/su", "/usr/bin/python3", true);
+    assert_int_equal(hm_opt.shards, 2);
+}
+
+static void hakmem_conf_replaces_the_vendors_file_too(void **state)
+{
+    char variable[512];
+    const char *envp[] = {variable, NULL};
+    struct hm_sys_start start = {
+        .page_size = 4096, .exe = "/bin/cat", .envp = (char **)(void *)envp};
+
+    (void)state;
+    mkdir(path_of("apps.d"), 0755);
+    put("apps.d/cat.conf", "shards = 2\n");
+    put("mine", "prewarm = 2\n");
+    snprintf(variable, sizeof variable, "HAKMEM_CONF=%s", path_of("mine"));
+    hm_conf_load_from(&start, &(struct hm_conf_dirs){dir, path_of("apps.d"), geteuid()});
+    assert_int_equal(hm_opt.shards, 0);
+    assert_int_equal(hm_opt.prewarm, 2);
+}
+
+/* Writes the vendor's and the machine's file, loads, and tells the value of shards. */
+static uint32_t shards_of(struct hm_sys_start *start, const char *vendor,
+                          const char *machine)
+{
+    put("apps.d/cat.conf", vendor);
+    put("hakmem.conf", machine);
+    hm_conf_load_from(start, &(struct hm_conf_dirs){dir, path_of("apps.d"), geteuid()});
+    return hm_opt.shards;
+}
+
+/* The list of conf.h, from its end: what wins is taken away, and the next wins. */
+static void what_counts_is_in_the_order_of_conf_h(void **state)
+{
+#define CHILD "[profile high-contention]\ninherits = throughput\n"
+#define VENDOR_PROFILE "[profile high-contention]\nshards = 3\n"
+#define VENDOR_TOP "shards = 4\n"
+#define VENDOR_APP "[app:ca*]\nshards = 5\n"
+#define VENDOR_SECURE "[secure]\nshards = 6\n"
+#define PROFILE CHILD "shards = 7\n"
+#define TOP "shards = 8\n"
+#define APP "[app:ca*]\nshards = 9\n"
+#define SECURE "[secure]\nshards = 10\n"
+    const char *vendor = VENDOR_TOP VENDOR_PROFILE VENDOR_APP VENDOR_SECURE;
+    const char *envp[] = {"HAKMEM_PROFILE=high-contention", "HAKMEM_OPTIONS=shards=11",
+                          NULL};
+    struct hm_sys_start start = {
+        .page_size = 4096, .exe = "/bin/cat", .envp = (char **)(void *)envp};
+
+    (void)state;
+    mkdir(path_of("apps.d"), 0755);
+    assert_int_equal(shards_of(&start, vendor, TOP PROFILE APP SECURE), 11);
+    envp[1] = NULL;
+    assert_int_equal(shards_of(&start, vendor, TOP PROFILE APP SECURE), 9);
+    assert_int_equal(shards_of(&start, vendor, TOP PROFILE), 8);
+    assert_int_equal(shards_of(&start, vendor, PROFILE), 5);
+    assert_int_equal(shards_of(&start, VENDOR_TOP VENDOR_PROFILE, PROFILE), 4);
+    assert_int_equal(shards_of(&start, VENDOR_PROFILE, PROFILE), 7);
+    assert_int_equal(shards_of(&start, VENDOR_PROFILE, CHILD), 3);
+    assert_int_equal(shards_of(&start, "", CHILD), 16); /* shipped */
+    envp[0] = "HAKMEM_PROFILE=throughput";
+    assert_int_equal(shards_of(&start, "",
+                               "[profile throughput]\ninherits = "
+                               "high-contention\n"),
+                     16); /* an ancestor's */
+    assert_int_equal(shards_of(&start, "", ""), 0);
+    start.secure = true;
+    assert_int_equal(shards_of(&start, vendor, TOP APP SECURE), 10);
+    assert_int_equal(shards_of(&start, vendor, TOP), 8);
+    assert_int_equal(shards_of(&start, vendor, ""), 6);
+    assert_int_equal(shards_of(&start, VENDOR_TOP VENDOR_APP, ""), 5);
+}
+
+static void profiles_are_picked_in_the_same_order(void **state)
+{
+    (void)state;
+    mkdir(path_of("apps.d"), 0755);
+    put("apps.d/cat.conf", "profile = default\n[app:cat]\nprofile = low-memory\n");
+    put("hakmem.conf", "profile = throughput\n[app:cat]\nprofile = high-contention\n");
+    load_exe("cat", "/bin/cat", false);
+    assert_string_equal(hm_conf_profile(), "high-contention");
+    put("hakmem.conf", "profile = throughput\n");
+    load_exe("cat", "/bin/cat", false);
+    assert_string_equal(hm_conf_profile(), "throughput");
+    put("hakmem.conf", "profile = nosuch\n");
+    load_exe("cat", "/bin/cat", false);
+    assert_string_equal(hm_conf_profile(), "low-memory");
+    put("apps.d/cat.conf", "profile = high-contention\n");
+    load_exe("cat", "/bin/cat", false);
+    assert_string_equal(hm_conf_profile(), "high-contention");
+}
+
 static void an_empty_hakmem_conf_means_no_file(void **state)
 {
     (void)state;
@@ -459,7 +587,7 @@ static void every_option_can_come_from_a_file_of_its_own(void **state)
             strcpy(strstr(text, "inherits"), "# the first\n");
         put(name, text);
     }
-    hm_conf_load_from(&start, long_dir, geteuid());
+    hm_conf_load_from(&start, &(struct hm_conf_dirs){long_dir, long_dir, geteuid()});
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
         char path[512], expected[HM_CONF_ORIGIN_MAX];
 
@@ -520,7 +648,7 @@ static void a_long_sysconfdir_is_no_trouble(void **state)
     memset(path, '/', sizeof path);
     path[599] = '\0';
     c = capture_begin();
-    hm_conf_load_from(&start, path, 0);
+    hm_conf_load_from(&start, &(struct hm_conf_dirs){path, path, 0});
     assert_non_null(strstr(capture_end(c), "too long a path"));
 }
 
@@ -571,7 +699,7 @@ static void *load_in_thread(void *arg)
 {
     const struct hm_sys_start *start = arg;
 
-    hm_conf_load_from(start, dir, geteuid());
+    hm_conf_load_from(start, &(struct hm_conf_dirs){dir, path_of("apps.d"), geteuid()});
     return NULL;
 }
 
@@ -621,6 +749,10 @@ int main(void)
         IN_DIR(an_include_that_fails_is_mentioned_at_its_line),
         IN_DIR(an_included_file_belongs_to_root_as_well),
         IN_DIR(includes_end),
+        IN_DIR(a_vendors_file_is_found_by_the_name_that_was_executed),
+        IN_DIR(hakmem_conf_replaces_the_vendors_file_too),
+        IN_DIR(what_counts_is_in_the_order_of_conf_h),
+        IN_DIR(profiles_are_picked_in_the_same_order),
         IN_DIR(an_empty_hakmem_conf_means_no_file),
         IN_DIR(a_hakmem_conf_that_cannot_be_read_is_mentioned),
         IN_DIR(only_regular_files_are_read),
