@@ -204,6 +204,7 @@ scripts = \
 	tests/early/early.t \
 	tests/preload/active.t \
 	tests/preload/bare.t \
+	tests/preload/conf.t \
 	tests/preload/gcc.t \
 	tests/preload/git.t \
 	tests/preload/hostile.t \

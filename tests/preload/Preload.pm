@@ -74,7 +74,7 @@ sub child {
     open STDERR, '>', "$scratch/err"               or die "stderr: $!\n";
     chdir $how->{dir} or die "$how->{dir}: $!\n" if $how->{dir};
     %ENV = () if $how->{clean};
-    $ENV{HAKMEM_CONF} = '/dev/null' unless $how->{clean};
+    $ENV{HAKMEM_CONF} = $how->{conf} || '/dev/null' unless $how->{clean};
     delete @ENV{qw(HAKMEM_PROFILE HAKMEM_OPTIONS LD_PRELOAD)};
     $ENV{HAKMEM_PROFILE} = $how->{profile} if $how->{profile};
     $ENV{HAKMEM_OPTIONS} = $how->{options} if $how->{options};
@@ -88,7 +88,7 @@ sub child {
 }
 
 # Runs a command and returns { status, out, err }. First an optional hash: profile,
-# options, preload (list; default: the library), plain => 1 (no preload), dir, stdin,
+# options, conf (a file), preload (list; default: the library), plain => 1 (no preload), dir, stdin,
 # clean => 1 (an empty environment but for the preload).
 sub run {
     my $how     = ref $_[0] ? shift : {};
