@@ -25,4 +25,10 @@ for my $document (files('README.md', 'HACKING.md', 'CONTRIBUTING.md', 'docs/*.md
     is("@unknown", '', "$document names only what exists");
 }
 
+my $page = "$build/man/hakmem.conf.5";
+SKIP: {
+    skip 'the manual page is not built', 1 unless -e $page;
+    unlike(slurp($page), qr/@\w+@/, 'nothing is left to fill in in hakmem.conf(5)');
+}
+
 done_testing();
