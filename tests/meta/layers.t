@@ -29,4 +29,16 @@ for my $file (files('src/*.[ch]')) {
 is_same_list([keys %modules], \@layers, 'the layers are the modules of src/');
 is_deeply(\@upward, [], 'no module includes a higher layer');
 
+# The fuzzer's program is one that has the configuration without the allocator.
+SKIP: {
+    my $program = "$build/tests/fuzz/fuzz_conf";
+    skip 'the fuzzer is not built', 2 unless -e $program;
+    skip 'nm is not installed', 2 unless grep { -x "$_/nm" } split /:/, $ENV{PATH};
+    my @names = map { /\b(hm_\w+)$/ } output('nm', $program);
+    my ($conf) = grep { $layers[$_] eq 'conf' } 0 .. $#layers;
+    my $above = join '|', @layers[$conf + 1 .. $#layers];
+    ok((grep { $_ eq 'hm_conf_load_text' } @names), 'the configuration links');
+    is_deeply([grep { /^hm_(?:$above|test)_/ } @names], [], 'without the allocator');
+}
+
 done_testing();
