@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-dist_man_MANS = man/hakmem.3 man/hakmem-profiles.7
+dist_man_MANS = man/hakmem.1 man/hakmem.3 man/hakmem-profiles.7
 man_MANS = man/hakmem.conf.5
 
 # The options' part comes from the same table as the parser. The brackets keep config.status

@@ -217,6 +217,11 @@ scripts = \
 	tests/preload/statistics.t \
 	tests/profiles/profiles.t
 
+# command: `hakmem`, run as people run it ----------------------------------------------------
+
+command_tests = \
+	tests/command/run.t
+
 # static: libhakmem.a in a program without a dynamic linker --------------------------------
 
 tests_static_test_static_LDADD = libhakmem.la
@@ -255,6 +260,8 @@ else
 TESTS += tests/no-cmocka.t
 endif
 
+TESTS += $(command_tests)
+
 if !SANITIZER
 TESTS += $(scripts) $(meta_tests)
 if HAVE_CMOCKA
@@ -279,7 +286,8 @@ endif
 endif
 endif
 
-EXTRA_DIST += $(scripts) $(meta_tests) tests/static/static.t tests/no-cmocka.t \
+EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
+	tests/static/static.t tests/no-cmocka.t \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
 	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
 	tests/unit/rerun.h \

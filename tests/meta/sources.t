@@ -8,7 +8,7 @@ use Repo;
 use Test::More;
 
 my @library = grep { !m{/optdoc\.c$} } files('src/*.[ch]', 'src/*.def');
-my @c = (files('include/hakmem/*.h', 'src/*.[ch]', 'src/*.def', 'tests/*.[ch]',
+my @c = (files('include/hakmem/*.h', 'src/*.[ch]', 'src/*.def', 'command/*.[ch]', 'tests/*.[ch]',
     'tests/*/*.[ch]', 'tests/*/*.cc', 'bench/*.[ch]'));
 my @all = (@c, files('*.ac', '*.am', '*.in', '*/*.mk', 'm4/hm_*.m4', '*.sh', '*/*.sh',
     'src/*.map', 'tests/*/*.t', 'tests/*/*.pm', 'profiles/*.conf', 'man/*'));
@@ -31,8 +31,9 @@ sub none {
 
 is_deeply([grep { slurp($_) !~ /\A(?:.*\n){0,3}?.*SPDX-License-Identifier: MIT/ } @all], [],
     'every file states its license in its first lines');
-is_deeply([grep { lines($_) > 600 } grep { /^src/ } @c], [], 'no file has more than 600 lines');
-none('no line is wider than 90 columns', qr/^.{91}/, grep { m{^(?:src|include)/} } @c);
+is_deeply([grep { lines($_) > 600 } grep { /^(?:src|command)/ } @c], [], 'no file has more than 600 lines');
+none('no line is wider than 90 columns', qr/^.{91}/,
+    grep { m{^(?:src|include|command)/} } @c);
 none('nothing is left to do', qr/\b(?:TO(?:)DO|FIX(?:)ME|X(?:)XX|HA(?:)CK)\b/, @all);
 none('no trailing blanks', qr/[ \t]$/, @all);
 none('no file includes a .c', qr/^\s*#\s*include\s+["<].*\.c[">]/, @c);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* commands: what main.c calls, one function a subcommand, each in the file of its name.
+ * argv[0] is "hakmem NAME", for getopt's messages; the result is the exit code. */
+#ifndef HM_COMMANDS_H
+#define HM_COMMANDS_H
+
+int hm_run_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# The command `hakmem`: one source file a subcommand, and what they share. It asks the
+# parser of hakmem.conf itself, the very objects that are in the library.
+
+if SANITIZER
+check_PROGRAMS += command/hakmem
+command_hakmem_LDADD = libhm_internal.a
+else
+bin_PROGRAMS += command/hakmem
+command_hakmem_LDADD = \
+	src/libhakmem_la-conf.lo \
+	src/libhakmem_la-conf_env.lo \
+	src/libhakmem_la-conf_parse.lo \
+	src/libhakmem_la-conf_report.lo \
+	src/libhakmem_la-conf_source.lo \
+	src/libhakmem_la-conf_texts.lo \
+	src/libhakmem_la-option.lo \
+	src/libhakmem_la-os.lo \
+	src/libhakmem_la-profiles_builtin.lo \
+	src/libhakmem_la-sys.lo \
+	src/libhakmem_la-text.lo
+endif
+command_hakmem_SOURCES = \
+	command/commands.h \
+	command/diag.c \
+	command/diag.h \
+	command/elf_file.c \
+	command/elf_file.h \
+	command/library.c \
+	command/library.h \
+	command/main.c \
+	command/out.c \
+	command/out.h \
+	command/program.c \
+	command/program.h \
+	command/run.c \
+	command/view.c \
+	command/view.h
+command_hakmem_CPPFLAGS = $(HM_CPPFLAGS) -I$(top_srcdir)/command \
+	-DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'
+command_hakmem_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS) \
+	$(HM_SANITIZER_CFLAGS)
+
+# Preloaded by `hakmem run --no-inherit`.
+if SHARED
+if !SANITIZER
+pkglib_LTLIBRARIES += command/noinherit.la
+endif
+endif
+command_noinherit_la_SOURCES = command/noinherit.c
+command_noinherit_la_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS)
+command_noinherit_la_LDFLAGS = -module -avoid-version -shared -Wl,-z,now
+command_noinherit_la_LIBADD =

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem run: a program with the library preloaded. */
+#include "commands.h"
+#include "conf_env.h"
+#include "diag.h"
+#include "library.h"
+#include "out.h"
+#include "program.h"
+#include "view.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As env(1), nice(1) and timeout(1) have them; otherwise the program's own. */
+enum { EXIT_FAILED = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+
+static const char help[] =
+    "Usage: hakmem run [OPTION]... [--] COMMAND [ARGUMENT]...\n"
+    "Run COMMAND with libhakmem as its malloc.\n\n"
+    "  -p, --profile=NAME       under this profile\n"
+    "  -o, --option=KEY=VALUE   with this option on top; may be repeated\n"
+    "      --no-inherit         without libhakmem in the programs that COMMAND starts\n"
+    "      --library=FILE       with this library instead of the installed one\n"
+    "  -q, --quiet              without warnings about COMMAND\n"
+    "      --help               show this\n\n"
+    "The exit code is that of COMMAND; 125 if hakmem fails, 126 if COMMAND cannot be\n"
+    "run, 127 if it is not found.\n";
+
+struct run {
+    const char *profile;
+    char *options; /* all -o, with commas; NULL: none */
+    const char *library;
+    bool no_inherit;
+    bool quiet;
+};
+
+/* Shows what the parser has to say about one variable; true: nothing. */
+static bool is_accepted(const char *variable, const char *shown, const char *value)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < hm_diag_count(); i++) {
+        struct hm_diag diag = *hm_diag_get(i);
+
+        if (strcmp(diag.name, variable) != 0)
+            continue;
+        diag.name = (char *)shown;
+        fputs("hakmem: ", stderr);
+        hm_diag_print(stderr, &diag, value);
+        good = false;
+    }
+    return good;
+}
+
+static bool check_profile(const char *name)
+{
+    const struct hm_view_env env = {name, getenv("HAKMEM_CONF"), NULL};
+
+    if (name[0] == '\0') {
+        hm_out_error("-p needs the name of a profile");
+        return false;
+    }
+    hm_diag_clear();
+    hm_view_load(&env);
+    return is_accepted("HAKMEM_PROFILE", "-p", name);
+}
+
+static bool check_option(const char *option)
+{
+    const struct hm_view_env env = {NULL, "", option};
+
+    if (strlen(option) > HM_CONF_ENV_MAX) {
+        hm_out_error("-o: longer than 4K");
+        return false;
+    }
+    hm_diag_clear();
+    hm_view_load(&env);
+    return is_accepted("HAKMEM_OPTIONS", "-o", option);
+}
+
+static bool add_option(struct run *run, const char *option)
+{
+    char *longer;
+
+    if (!check_option(option))
+        return false;
+    longer = run->options == NULL ? hm_out_strdup(option)
+                                  : hm_out_format("%s,%s", run->options, option);
+    free(run->options);
+    run->options = longer;
+    return true;
+}
+
+/* -1: go on; else the exit code. */
+static int parse(struct run *run, int argc, char **argv)
+{
+    static const struct option longs[] = {{"profile", required_argument, NULL, 'p'},
+                                          {"option", required_argument, NULL, 'o'},
+                                          {"no-inherit", no_argument, NULL, 'n'},
+                                          {"library", required_argument, NULL, 'l'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "+p:o:q", longs, NULL)) != -1) {
+        switch (c) {
+        case 'p':
+            if (!check_profile(optarg))
+                return EXIT_FAILED;
+            run->profile = optarg;
+            break;
+        case 'o':
+            if (!add_option(run, optarg))
+                return EXIT_FAILED;
+            break;
+        case 'n':
+            run->no_inherit = true;
+            break;
+        case 'l':
+            run->library = optarg;
+            break;
+        case 'q':
+            run->quiet = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return HM_EXIT_OK;
+        default:
+            hm_out_usage("run");
+            return EXIT_FAILED;
+        }
+    }
+    if (optind < argc)
+        return -1;
+    hm_out_error("run: which command?");
+    hm_out_usage("run");
+    return EXIT_FAILED;
+}
+
+/* The environment of COMMAND --------------------------------------------------------- */
+
+static void set_variable(const char *name, const char *value)
+{
+    if (setenv(name, value, 1) != 0)
+        hm_out_error("setenv: %s", strerror(errno));
+}
+
+/* What stood in LD_PRELOAD stays behind ours: no-inherit counts on that. */
+static bool set_preload(const struct run *run)
+{
+    const char *before = getenv("LD_PRELOAD");
+    char *library = hm_library_find(run->library);
+    char *remover = NULL;
+    char *value;
+
+    if (library == NULL)
+        return false;
+    if (run->no_inherit && (remover = hm_library_find_noinherit()) == NULL) {
+        free(library);
+        return false;
+    }
+    value = hm_out_format("%s%s%s%s%s", remover != NULL ? remover : "",
+                          remover != NULL ? ":" : "", hm_library_preload_name(library),
+                          before != NULL && before[0] != '\0' ? ":" : "",
+                          before != NULL ? before : "");
+    set_variable("LD_PRELOAD", value);
+    free(value);
+    free(remover);
+    free(library);
+    return true;
+}
+
+static bool set_environment(const struct run *run)
+{
+    const char *before = getenv("HAKMEM_OPTIONS");
+    char *options = run->options;
+
+    if (!set_preload(run))
+        return false;
+    if (run->profile != NULL)
+        set_variable("HAKMEM_PROFILE", run->profile);
+    if (options == NULL)
+        return true;
+    if (before != NULL && before[0] != '\0')
+        options = hm_out_format("%s,%s", before, options);
+    if (strlen(options) > HM_CONF_ENV_MAX) {
+        hm_out_error("HAKMEM_OPTIONS would be longer than 4K");
+        return false;
+    }
+    set_variable("HAKMEM_OPTIONS", options);
+    return true;
+}
+
+int hm_run_main(int argc, char **argv)
+{
+    struct run run = {.profile = NULL};
+    struct hm_program program;
+    int status = parse(&run, argc, argv);
+    int error;
+    char *path;
+
+    if (status != -1)
+        return status;
+    path = hm_program_find(argv[optind], &error);
+    if (path == NULL) {
+        hm_out_error("%s: %s", argv[optind], strerror(error));
+        return error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    }
+    hm_program_inspect(path, &program);
+    for (size_t i = 0; !run.quiet && i < program.count; i++)
+        hm_out_warning("%s", program.notes[i].text);
+    if (!set_environment(&run))
+        return EXIT_FAILED;
+    /* The path has a slash, so it is not looked for again; a script without a first line
+     * that names its interpreter goes to the shell, as from the shell. */
+    execvp(path, argv + optind);
+    hm_out_error("%s: %s", path, strerror(errno));
+    return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
