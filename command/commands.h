@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* commands: what main.c calls, one function a subcommand, each in the file of its name.
+/* commands: what main.c calls, one function a subcommand, each in the file of its name;
+ * show and diff are in profiles.c.
  * argv[0] is "hakmem NAME", for getopt's messages; the result is the exit code. */
 #ifndef HM_COMMANDS_H
 #define HM_COMMANDS_H
 
 int hm_run_main(int argc, char **argv);
+int hm_profiles_main(int argc, char **argv);
+int hm_show_main(int argc, char **argv);
+int hm_diff_main(int argc, char **argv);
+int hm_check_main(int argc, char **argv);
 
 #endif

@@ -21,6 +21,9 @@ command_hakmem_LDADD = \
 	src/libhakmem_la-text.lo
 endif
 command_hakmem_SOURCES = \
+	command/check.c \
+	command/comment.c \
+	command/comment.h \
 	command/commands.h \
 	command/diag.c \
 	command/diag.h \
@@ -31,11 +34,14 @@ command_hakmem_SOURCES = \
 	command/main.c \
 	command/out.c \
 	command/out.h \
+	command/profiles.c \
+	command/profiles_whole.h \
 	command/program.c \
 	command/program.h \
 	command/run.c \
 	command/view.c \
 	command/view.h
+nodist_command_hakmem_SOURCES = command/profiles_whole.c
 command_hakmem_CPPFLAGS = $(HM_CPPFLAGS) -I$(top_srcdir)/command \
 	-DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'
 command_hakmem_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS) \
@@ -51,3 +57,10 @@ command_noinherit_la_SOURCES = command/noinherit.c
 command_noinherit_la_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS)
 command_noinherit_la_LDFLAGS = -module -avoid-version -shared -Wl,-z,now
 command_noinherit_la_LIBADD =
+
+# With the comments, which give the reasons.
+command/profiles_whole.c: src/gen-profiles.sh $(HM_PROFILES)
+	$(AM_V_GEN)$(MKDIR_P) command
+	$(AM_V_at)sh $(srcdir)/src/gen-profiles.sh --whole \
+		$(HM_PROFILES:%=$(srcdir)/%) >$@.tmp && mv $@.tmp $@
+CLEANFILES += command/profiles_whole.c command/profiles_whole.c.tmp

@@ -12,6 +12,10 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"run", hm_run_main, "run a program under libhakmem"},
+    {"profiles", hm_profiles_main, "list the profiles"},
+    {"show", hm_show_main, "show what a profile sets, and why"},
+    {"diff", hm_diff_main, "show in what two profiles differ"},
+    {"check", hm_check_main, "find mistakes in hakmem.conf and the environment"},
 };
 
 static void print_help(FILE *out)

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
+#include "comment.h"
 #include "conf.h"
+#include "conf_texts.h"
+#include "diag.h"
 #include "out.h"
+#include "profiles_whole.h"
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* Loading ---------------------------------------------------------------------------- */
 
 struct hm_view_env hm_view_own_env(void)
 {
@@ -17,11 +24,17 @@ static char *variable(const char *name, const char *value)
     return hm_out_format("%s=%s", name, value);
 }
 
+void hm_view_load_environ(char **envp)
+{
+    struct hm_sys_start start = {.envp = envp,
+                                 .page_size = (size_t)sysconf(_SC_PAGESIZE)};
+
+    hm_conf_load(&start);
+}
+
 void hm_view_load(const struct hm_view_env *env)
 {
     char *envp[4] = {NULL};
-    struct hm_sys_start start = {.envp = envp,
-                                 .page_size = (size_t)sysconf(_SC_PAGESIZE)};
     size_t n = 0;
 
     if (env->profile != NULL)
@@ -30,7 +43,206 @@ void hm_view_load(const struct hm_view_env *env)
         envp[n++] = variable("HAKMEM_CONF", env->conf);
     if (env->options != NULL)
         envp[n++] = variable("HAKMEM_OPTIONS", env->options);
-    hm_conf_load(&start);
+    hm_view_load_environ(envp);
     while (n > 0)
         free(envp[--n]);
+}
+
+const char *hm_view_profile(void)
+{
+    return hm_conf_profile();
+}
+
+char *hm_view_read_file(const char *path)
+{
+    FILE *in = fopen(path, "re");
+    char *text;
+    size_t len;
+
+    if (in == NULL)
+        return NULL;
+    text = hm_out_alloc(HM_CONF_FILE_MAX + 2);
+    len = fread(text, 1, HM_CONF_FILE_MAX + 1, in);
+    fclose(in);
+    if (len <= HM_CONF_FILE_MAX)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* Values ----------------------------------------------------------------------------- */
+
+/* The line that sets an option in a shipped profile, by its comment. */
+static char *shipped_reason(const char *profile, const char *option)
+{
+    struct hm_conf_reader reader;
+    struct hm_conf_item item;
+
+    for (size_t i = 0; i < hm_profiles_builtin_count; i++) {
+        const struct hm_profile_builtin *p = &hm_profiles_whole[i];
+
+        hm_conf_reader_init(&reader, HM_CONF_FILE, p->text, p->len);
+        while (hm_conf_read(&reader, &item)) {
+            if (hm_conf_is_key(&item, option) &&
+                hm_span_equal(item.section, hm_span_of(profile)))
+                return hm_comment_of_pair(p->text, item.line);
+        }
+    }
+    return NULL;
+}
+
+/* An origin is "profile NAME" for a shipped one, or has FILE:LINE at its end. */
+static char *reason_of(const char *origin, const char *option)
+{
+    static const char profile[] = "profile ";
+    const char *colon = strrchr(origin, ':');
+    char *path, *text, *reason;
+
+    if (strncmp(origin, profile, sizeof profile - 1) == 0 && strchr(origin, '/') == NULL)
+        return shipped_reason(origin + sizeof profile - 1, option);
+    if (colon == NULL)
+        return NULL;
+    path = hm_out_strndup(origin, (size_t)(colon - origin));
+    text = hm_view_read_file(path);
+    free(path);
+    if (text == NULL)
+        return NULL;
+    reason = hm_comment_of_pair(text, (unsigned)strtoul(colon + 1, NULL, 10));
+    free(text);
+    return reason;
+}
+
+static char *value_of(const struct hm_options *options, enum hm_option_id id)
+{
+    char buf[HM_OPTION_TEXT_MAX];
+    struct hm_text text;
+
+    hm_text_init(&text, buf, sizeof buf, -1);
+    hm_option_format(options, id, &text);
+    hm_text_flush(&text);
+    return hm_out_strdup(buf);
+}
+
+void hm_view_values(struct hm_view_value values[HM_OPTION_COUNT])
+{
+    struct hm_options defaults;
+
+    hm_option_defaults(&defaults);
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        char *standard = value_of(&defaults, id);
+        struct hm_view_value *v = &values[id];
+
+        v->value = value_of(&hm_opt, id);
+        v->origin = hm_out_strdup(hm_conf_origin(id));
+        v->reason = reason_of(v->origin, hm_option_table[id].name);
+        v->is_default = strcmp(v->value, standard) == 0;
+        free(standard);
+    }
+}
+
+/* Profiles --------------------------------------------------------------------------- */
+
+const struct hm_view_profile *hm_view_find_profile(const struct hm_view_profile *list,
+                                                   size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    }
+    return NULL;
+}
+
+/* The files that a process with this environment reads. Which of them cannot be used, a
+ * load tells. */
+static struct hm_conf_source *files_of(const struct hm_view_env *env)
+{
+    if (env->conf == NULL)
+        return hm_conf_source_system(HM_SYSCONFDIR, 0);
+    if (env->conf[0] == '\0' || strcmp(env->conf, "/dev/null") == 0)
+        return NULL;
+    return hm_conf_source_named(env->conf);
+}
+
+size_t hm_view_files(const struct hm_view_env *env, char ***names)
+{
+    struct hm_conf_source *files = files_of(env);
+    size_t count = 0;
+
+    *names = NULL;
+    for (const struct hm_conf_source *f = files; f != NULL; f = f->next) {
+        *names = hm_out_realloc(*names, (count + 1) * sizeof **names);
+        (*names)[count++] = hm_out_strdup(f->name);
+    }
+    hm_conf_source_release(files);
+    return count;
+}
+
+/* The comment above the header of a section, from the text that still has it. */
+static char *summary_of(const struct hm_conf_cursor *c,
+                        const struct hm_conf_source *files,
+                        const struct hm_conf_item *item)
+{
+    struct hm_conf_reader reader;
+    struct hm_conf_item other;
+    char *text, *summary;
+
+    if (c->name != NULL) {
+        while (files->name != c->name)
+            files = files->next;
+        text = hm_out_strndup(files->text, files->len);
+        summary = hm_comment_of_section(text, item->line);
+        free(text);
+        return summary;
+    }
+    for (size_t i = 0; i < hm_profiles_builtin_count; i++) {
+        const struct hm_profile_builtin *p = &hm_profiles_whole[i];
+
+        hm_conf_reader_init(&reader, HM_CONF_FILE, p->text, p->len);
+        while (hm_conf_read(&reader, &other)) {
+            if (other.kind == HM_CONF_SECTION &&
+                hm_span_equal(other.section, item->section))
+                return hm_comment_of_section(p->text, other.line);
+        }
+    }
+    return NULL;
+}
+
+static char *parent_of(const struct hm_conf_source *files, struct hm_span profile)
+{
+    struct hm_conf_found parent;
+
+    if (!hm_conf_find_parent(files, profile, &parent))
+        return NULL;
+    return hm_out_strndup(parent.item.value.s, parent.item.value.n);
+}
+
+size_t hm_view_profiles(const struct hm_view_env *env, struct hm_view_profile **out)
+{
+    struct hm_conf_source *files = files_of(env);
+    struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
+    struct hm_view_profile *list = NULL;
+    struct hm_conf_item item;
+    size_t count = 0;
+
+    while (hm_conf_cursor_next(&c, &item)) {
+        char *name;
+
+        if (item.kind != HM_CONF_SECTION)
+            continue;
+        name = hm_out_strndup(item.section.s, item.section.n);
+        if (hm_view_find_profile(list, count, name) != NULL) {
+            free(name);
+            continue;
+        }
+        list = hm_out_realloc(list, (count + 1) * sizeof *list);
+        list[count++] = (struct hm_view_profile){
+            .name = name,
+            .parent = parent_of(files, item.section),
+            .where = c.name == NULL ? hm_out_strdup("built-in")
+                                    : hm_out_format("%s:%u", c.name, item.line),
+            .summary = summary_of(&c, files, &item)};
+    }
+    hm_conf_source_release(files);
+    *out = list;
+    return count;
 }

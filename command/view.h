@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view: what a process with a given environment would run under, by the library's own
- * parser. Each load replaces the one before; what is wrong with files and variables is in
- * diag.h then. */
+ * parser, and why, by the comments in the files. Each load replaces the one before; what
+ * is wrong with files and variables is in diag.h then. */
 #ifndef HM_VIEW_H
 #define HM_VIEW_H
 
@@ -18,5 +18,36 @@ struct hm_view_env hm_view_own_env(void);
 
 /* Loads files and environment as a process does at its start. */
 void hm_view_load(const struct hm_view_env *env);
+
+/* The same with a whole environment, in which names may be misspelt. */
+void hm_view_load_environ(char **envp);
+
+/* Of what was loaded: the profile, and each option. */
+const char *hm_view_profile(void);
+struct hm_view_value {
+    char *value;
+    char *origin;
+    char *reason; /* the comment at the line that sets it; NULL: there is none */
+    bool is_default;
+};
+void hm_view_values(struct hm_view_value values[HM_OPTION_COUNT]);
+
+/* The profiles that there are, shipped ones first. */
+struct hm_view_profile {
+    char *name;
+    char *parent;  /* NULL: inherits from none */
+    char *where;   /* "built-in" or FILE:LINE, where it was first mentioned */
+    char *summary; /* the first sentence of the comment above it; NULL: there is none */
+};
+size_t hm_view_profiles(const struct hm_view_env *env, struct hm_view_profile **out);
+const struct hm_view_profile *hm_view_find_profile(const struct hm_view_profile *list,
+                                                   size_t count, const char *name);
+
+/* The files that a process with this environment reads: their names. */
+size_t hm_view_files(const struct hm_view_env *env, char ***names);
+
+/* A text file as a string; NULL: it cannot be read, or is larger than one that the
+ * library reads. */
+char *hm_view_read_file(const char *path);
 
 #endif

@@ -3,10 +3,17 @@
 # Writes profiles_builtin.c to standard output: one string for each profile file named on
 # the command line, in that order. Comments and blank lines are left out, since every
 # process reads these strings at its start. The output depends on nothing else.
+#
+# --whole: writes the texts as they are, under another name, for the command to quote from.
 set -eu
 
+whole=0
+if [ "${1-}" = --whole ]; then
+    whole=1
+    shift
+fi
 if [ $# -eq 0 ]; then
-    echo "usage: sh gen-profiles.sh FILE.conf..." >&2
+    echo "usage: sh gen-profiles.sh [--whole] FILE.conf..." >&2
     exit 2
 fi
 
@@ -18,7 +25,7 @@ for file in "$@"; do
     [ -r "$file" ] || { echo "gen-profiles.sh: cannot read $file" >&2; exit 1; }
 done
 
-exec awk '
+exec awk -v whole="$whole" '
 function base_name(path) {
     sub(/.*\//, "", path)
     sub(/\.conf$/, "", path)
@@ -31,11 +38,11 @@ function close_profile() {
 BEGIN {
     print "/* SPDX-License-Identifier: MIT */"
     print "/* Generated from profiles/ by gen-profiles.sh. */"
-    print "#include \"profiles_builtin.h\""
+    print "#include \"" (whole ? "profiles_whole" : "profiles_builtin") ".h\""
     print ""
     print "#define TEXT(s) s, sizeof(s) - 1"
     print ""
-    print "const struct hm_profile_builtin hm_profiles_builtin[] = {"
+    print "const struct hm_profile_builtin hm_profiles_" (whole ? "whole" : "builtin") "[] = {"
 }
 FNR == 1 {
     close_profile()
@@ -43,9 +50,10 @@ FNR == 1 {
     print "    {\"" base_name(FILENAME) "\", TEXT("
 }
 {
-    sub(/#.*/, "")
+    if (!whole)
+        sub(/#.*/, "")
     gsub(/[ \t]+$/, "")
-    if ($0 == "")
+    if ($0 == "" && !whole)
         next
     gsub(/\\/, "&&")
     gsub(/"/, "\\\"")
@@ -54,6 +62,8 @@ FNR == 1 {
 END {
     close_profile()
     print "};"
+    if (whole)
+        exit
     print "const size_t hm_profiles_builtin_count ="
     print "    sizeof(hm_profiles_builtin) / sizeof(hm_profiles_builtin[0]);"
 }

@@ -220,6 +220,8 @@ scripts = \
 # command: `hakmem`, run as people run it ----------------------------------------------------
 
 command_tests = \
+	tests/command/check.t \
+	tests/command/profiles.t \
 	tests/command/run.t
 
 # static: libhakmem.a in a program without a dynamic linker --------------------------------
