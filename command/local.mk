@@ -27,10 +27,13 @@ command_hakmem_SOURCES = \
 	command/commands.h \
 	command/diag.c \
 	command/diag.h \
+	command/doctor.c \
 	command/elf_file.c \
 	command/elf_file.h \
 	command/library.c \
 	command/library.h \
+	command/machine.c \
+	command/machine.h \
 	command/main.c \
 	command/out.c \
 	command/out.h \

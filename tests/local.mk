@@ -221,6 +221,7 @@ scripts = \
 
 command_tests = \
 	tests/command/check.t \
+	tests/command/doctor.t \
 	tests/command/profiles.t \
 	tests/command/run.t
 
