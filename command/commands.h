@@ -11,5 +11,6 @@ int hm_show_main(int argc, char **argv);
 int hm_diff_main(int argc, char **argv);
 int hm_check_main(int argc, char **argv);
 int hm_doctor_main(int argc, char **argv);
+int hm_ab_main(int argc, char **argv);
 
 #endif

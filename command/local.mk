@@ -21,6 +21,9 @@ command_hakmem_LDADD = \
 	src/libhakmem_la-text.lo
 endif
 command_hakmem_SOURCES = \
+	command/ab.c \
+	command/chart.c \
+	command/chart.h \
 	command/check.c \
 	command/comment.c \
 	command/comment.h \
@@ -35,6 +38,8 @@ command_hakmem_SOURCES = \
 	command/machine.c \
 	command/machine.h \
 	command/main.c \
+	command/measure.c \
+	command/measure.h \
 	command/out.c \
 	command/out.h \
 	command/profiles.c \

@@ -17,6 +17,7 @@ static const struct {
     {"diff", hm_diff_main, "show in what two profiles differ"},
     {"check", hm_check_main, "find mistakes in hakmem.conf and the environment"},
     {"doctor", hm_doctor_main, "show what of the machine matters, and what to do"},
+    {"ab", hm_ab_main, "compare allocators and profiles on a program"},
 };
 
 static void print_help(FILE *out)

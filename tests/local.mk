@@ -220,6 +220,7 @@ scripts = \
 # command: `hakmem`, run as people run it ----------------------------------------------------
 
 command_tests = \
+	tests/command/ab.t \
 	tests/command/check.t \
 	tests/command/doctor.t \
 	tests/command/profiles.t \
