@@ -17,9 +17,8 @@ enum { RUNS_DEFAULT = 5, RUNS_MAX = 10000 };
 
 static const char help[] =
     "Usage: hakmem ab [OPTION]... [--] COMMAND [ARGUMENT]...\n"
-    "Run COMMAND under libc's malloc, under libhakmem with each profile, and under "
-    "other\n"
-    "allocators, in turns, and compare time, CPU, peak memory and page faults.\n\n"
+    "Run COMMAND under libc's malloc, under libhakmem with each profile, and under\n"
+    "other allocators, in turns; compare time, CPU, peak memory and page faults.\n\n"
     "  -n, --runs=N              run each N times instead of 5\n"
     "  -p, --profile=NAME        only this profile; may be repeated\n"
     "  -a, --allocator=NAME=LIB  also with LIB preloaded; may be repeated\n"
@@ -27,8 +26,8 @@ static const char help[] =
     "      --svg=FILE            draw a chart, for which gnuplot is needed\n"
     "      --json                all results as JSON\n"
     "      --help                show this\n\n"
-    "COMMAND's input is empty, what it writes is dropped. The exit code is 1 if one of\n"
-    "its runs does not succeed.\n";
+    "COMMAND's input is empty, what it writes is dropped. The exit code is 1 if one\n"
+    "of its runs does not succeed.\n";
 
 struct ab {
     struct hm_variant *variants;

@@ -12,5 +12,6 @@ int hm_diff_main(int argc, char **argv);
 int hm_check_main(int argc, char **argv);
 int hm_doctor_main(int argc, char **argv);
 int hm_ab_main(int argc, char **argv);
+int hm_explain_main(int argc, char **argv);
 
 #endif

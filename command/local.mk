@@ -33,6 +33,9 @@ command_hakmem_SOURCES = \
 	command/doctor.c \
 	command/elf_file.c \
 	command/elf_file.h \
+	command/explain.c \
+	command/foreign.c \
+	command/foreign.h \
 	command/library.c \
 	command/library.h \
 	command/machine.c \

@@ -16,6 +16,7 @@ static const struct {
     {"show", hm_show_main, "show what a profile sets, and why"},
     {"diff", hm_diff_main, "show in what two profiles differ"},
     {"check", hm_check_main, "find mistakes in hakmem.conf and the environment"},
+    {"explain", hm_explain_main, "show each option's value, and where it comes from"},
     {"doctor", hm_doctor_main, "show what of the machine matters, and what to do"},
     {"ab", hm_ab_main, "compare allocators and profiles on a program"},
 };

@@ -16,7 +16,7 @@
 struct hm_view_env hm_view_own_env(void)
 {
     return (struct hm_view_env){getenv("HAKMEM_PROFILE"), getenv("HAKMEM_CONF"),
-                                getenv("HAKMEM_OPTIONS")};
+                                getenv("HAKMEM_OPTIONS"), false};
 }
 
 static char *variable(const char *name, const char *value)
@@ -24,12 +24,17 @@ static char *variable(const char *name, const char *value)
     return hm_out_format("%s=%s", name, value);
 }
 
-void hm_view_load_environ(char **envp)
+static void load(char **envp, bool secure)
 {
-    struct hm_sys_start start = {.envp = envp,
-                                 .page_size = (size_t)sysconf(_SC_PAGESIZE)};
+    struct hm_sys_start start = {
+        .envp = envp, .secure = secure, .page_size = (size_t)sysconf(_SC_PAGESIZE)};
 
     hm_conf_load(&start);
+}
+
+void hm_view_load_environ(char **envp)
+{
+    load(envp, false);
 }
 
 void hm_view_load(const struct hm_view_env *env)
@@ -43,7 +48,7 @@ void hm_view_load(const struct hm_view_env *env)
         envp[n++] = variable("HAKMEM_CONF", env->conf);
     if (env->options != NULL)
         envp[n++] = variable("HAKMEM_OPTIONS", env->options);
-    hm_view_load_environ(envp);
+    load(envp, env->secure);
     while (n > 0)
         free(envp[--n]);
 }

@@ -12,6 +12,8 @@ struct hm_view_env {
     const char *profile;
     const char *conf;
     const char *options;
+    bool secure; /* of a process with privileges that its starter has not: nothing counts
+                  */
 };
 /* That of this process. */
 struct hm_view_env hm_view_own_env(void);

@@ -223,6 +223,7 @@ command_tests = \
 	tests/command/ab.t \
 	tests/command/check.t \
 	tests/command/doctor.t \
+	tests/command/explain.t \
 	tests/command/profiles.t \
 	tests/command/run.t
 

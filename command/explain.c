@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem explain: what a process runs under, and why. */
+#include "commands.h"
+#include "diag.h"
+#include "foreign.h"
+#include "out.h"
+#include "program.h"
+#include "view.h"
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: hakmem explain [OPTION]... [PID | [--] COMMAND [ARGUMENT]...]\n"
+    "Show the value that each option has in a process that is started here, COMMAND\n"
+    "or any, or in process PID; where it comes from, and what it overrides; and what\n"
+    "settings of other allocators in its environment correspond to.\n\n"
+    "  -p, --profile=NAME      as if run with this profile\n"
+    "  -o, --option=KEY=VALUE  as if run with this option; may be repeated\n"
+    "      --json              as JSON\n"
+    "      --help              show this\n";
+
+struct explain {
+    const char *profile; /* -p, -o; NULL: not given */
+    char *options;
+    bool json;
+    long pid; /* 0: none */
+    char **envp;
+    bool secure;
+};
+
+/* Arguments -------------------------------------------------------------------------- */
+
+static void add_option(struct explain *e, const char *option)
+{
+    char *longer = e->options == NULL ? hm_out_strdup(option)
+                                      : hm_out_format("%s,%s", e->options, option);
+
+    free(e->options);
+    e->options = longer;
+}
+
+/* -1: go on; else the exit code. */
+static int parse(struct explain *e, int argc, char **argv)
+{
+    static const struct option longs[] = {{"profile", required_argument, NULL, 'p'},
+                                          {"option", required_argument, NULL, 'o'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "+p:o:", longs, NULL)) != -1) {
+        switch (c) {
+        case 'p':
+            e->profile = optarg;
+            break;
+        case 'o':
+            add_option(e, optarg);
+            break;
+        case 'j':
+            e->json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return HM_EXIT_OK;
+        default:
+            return hm_out_usage("explain");
+        }
+    }
+    return -1;
+}
+
+/* Another process -------------------------------------------------------------------- */
+
+/* A file of /proc as it is, with its length; NULL: it cannot be read. */
+static char *read_proc(long pid, const char *name, size_t *len)
+{
+    char *path = hm_out_format("/proc/%ld/%s", pid, name);
+    FILE *in = fopen(path, "re");
+    char *text = NULL;
+    size_t room = 0;
+
+    free(path);
+    *len = 0;
+    if (in == NULL)
+        return NULL;
+    do {
+        room = room * 2 + 4096;
+        text = hm_out_realloc(text, room + 1);
+        *len += fread(text + *len, 1, room - *len, in);
+    } while (*len == room);
+    text[*len] = '\0';
+    fclose(in);
+    return text;
+}
+
+static bool read_environ(struct explain *e)
+{
+    size_t len, count = 0;
+    char *text = read_proc(e->pid, "environ", &len);
+
+    if (text == NULL) {
+        hm_out_error("process %ld: %s", e->pid, strerror(errno));
+        return false;
+    }
+    e->envp = hm_out_alloc(sizeof *e->envp);
+    for (char *at = text; at < text + len; at += strlen(at) + 1) {
+        e->envp = hm_out_realloc(e->envp, (count + 2) * sizeof *e->envp);
+        e->envp[count++] = at;
+        e->envp[count] = NULL;
+    }
+    return true;
+}
+
+static bool is_secure(long pid)
+{
+    size_t len;
+    char *bytes = read_proc(pid, "auxv", &len);
+    Elf64_auxv_t entry;
+    bool secure = false;
+
+    for (size_t at = 0; at + sizeof entry <= len; at += sizeof entry) {
+        memcpy(&entry, bytes + at, sizeof entry);
+        if (entry.a_type == AT_SECURE)
+            secure = entry.a_un.a_val != 0;
+    }
+    free(bytes);
+    return secure;
+}
+
+static bool read_process(struct explain *e)
+{
+    size_t len;
+    char *maps;
+
+    if (e->profile != NULL || e->options != NULL) {
+        hm_out_error("explain: a process that runs cannot get other options");
+        return false;
+    }
+    if (!read_environ(e))
+        return false;
+    e->secure = is_secure(e->pid);
+    maps = read_proc(e->pid, "maps", &len);
+    if (maps != NULL && strstr(maps, "/libhakmem.so") == NULL)
+        hm_out_warning("process %ld does not have libhakmem.so loaded", e->pid);
+    free(maps);
+    return true;
+}
+
+static bool read_command(const char *name)
+{
+    struct hm_program program;
+    int error;
+    char *path = hm_program_find(name, &error);
+
+    if (path == NULL) {
+        hm_out_error("%s: %s", name, strerror(error));
+        return false;
+    }
+    hm_program_inspect(path, &program);
+    free(path);
+    for (size_t i = 0; i < program.count; i++)
+        hm_out_warning("%s", program.notes[i].text);
+    return true;
+}
+
+/* The operand, or none; false, and an error was printed. */
+static bool read_subject(struct explain *e, int count, char **operands)
+{
+    char *end;
+
+    e->envp = environ;
+    if (count == 0)
+        return true;
+    if (count == 1 && isdigit((unsigned char)operands[0][0])) {
+        errno = 0;
+        e->pid = strtol(operands[0], &end, 10);
+        if (*end == '\0' && errno == 0 && e->pid > 0)
+            return read_process(e);
+        e->pid = 0;
+    }
+    return read_command(operands[0]);
+}
+
+/* Values ----------------------------------------------------------------------------- */
+
+static const char *get(char *const *envp, const char *name)
+{
+    const size_t len = strlen(name);
+
+    for (; *envp != NULL; envp++) {
+        if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
+            return *envp + len + 1;
+    }
+    return NULL;
+}
+
+struct answer {
+    char *profile;
+    const char *profile_origin;
+    struct hm_view_value values[HM_OPTION_COUNT];
+    struct hm_view_value before[HM_OPTION_COUNT]; /* without HAKMEM_OPTIONS */
+};
+
+/* Loads twice, since HAKMEM_OPTIONS leaves no trace of what it overrides. */
+static void load(const struct explain *e, struct answer *a)
+{
+    struct hm_view_env env = {get(e->envp, "HAKMEM_PROFILE"), get(e->envp, "HAKMEM_CONF"),
+                              get(e->envp, "HAKMEM_OPTIONS"), e->secure};
+    const char *options = env.options;
+    const char *wish = e->profile != NULL ? e->profile : env.profile;
+
+    env.profile = wish;
+    env.options = NULL;
+    hm_view_load(&env);
+    hm_view_values(a->before);
+    env.options = options;
+    if (e->options != NULL)
+        env.options = options != NULL && options[0] != '\0'
+                          ? hm_out_format("%s,%s", options, e->options)
+                          : e->options;
+    hm_view_load(&env);
+    hm_view_values(a->values);
+    a->profile = hm_out_strdup(hm_view_profile());
+    if (!e->secure && wish != NULL && strcmp(wish, a->profile) == 0)
+        a->profile_origin = e->profile != NULL ? "-p" : "HAKMEM_PROFILE";
+    else
+        a->profile_origin = strcmp(a->profile, "default") == 0 ? "built-in" : "files";
+}
+
+/* What the value has taken the place of: "2 from profile mine, 0 by default"; NULL:
+ * nothing. */
+static char *overridden(const struct answer *a, enum hm_option_id id)
+{
+    const struct hm_view_value *now = &a->values[id], *before = &a->before[id];
+    char *standard = hm_out_format("%s by default", hm_option_table[id].def);
+    char *text;
+
+    if (strcmp(now->origin, "built-in") == 0) {
+        free(standard);
+        return NULL;
+    }
+    if (strcmp(now->origin, before->origin) == 0 ||
+        strcmp(before->origin, "built-in") == 0)
+        return standard;
+    text = hm_out_format("%s from %s, %s", before->value, before->origin, standard);
+    free(standard);
+    return text;
+}
+
+/* Writing ---------------------------------------------------------------------------- */
+
+static void print_json(const struct answer *a, const struct hm_foreign *foreign,
+                       size_t count)
+{
+    struct hm_json j = {0};
+
+    hm_json_object(&j, NULL);
+    hm_json_string(&j, "profile", a->profile);
+    hm_json_string(&j, "profile_origin", a->profile_origin);
+    hm_json_array(&j, "options");
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        char *over = overridden(a, id);
+
+        hm_json_object(&j, NULL);
+        hm_json_string(&j, "name", hm_option_table[id].name);
+        hm_json_string(&j, "value", a->values[id].value);
+        hm_json_string(&j, "origin", a->values[id].origin);
+        hm_json_string(&j, "overrides", over);
+        hm_json_string(&j, "reason", a->values[id].reason);
+        hm_json_end(&j);
+        free(over);
+    }
+    hm_json_end(&j);
+    hm_json_array(&j, "other_allocators");
+    for (size_t i = 0; i < count; i++) {
+        hm_json_object(&j, NULL);
+        hm_json_string(&j, "setting", foreign[i].setting);
+        hm_json_string(&j, "nearest", foreign[i].nearest);
+        hm_json_string(&j, "remark", foreign[i].remark);
+        hm_json_end(&j);
+    }
+    hm_json_end(&j);
+    hm_json_end(&j);
+}
+
+static void print_text(const struct answer *a, const struct hm_foreign *foreign,
+                       size_t count)
+{
+    static const char *const heading[] = {"option", "value", "from", "overrides"};
+    struct hm_table t = {.align = "llll"};
+
+    for (size_t i = 0; i < HM_ARRAY_LEN(heading); i++)
+        hm_table_add(&t, "%s", heading[i]);
+    hm_table_add(&t, "profile");
+    hm_table_add(&t, "%s", a->profile);
+    hm_table_add(&t, "%s", a->profile_origin);
+    hm_table_add(&t, "-");
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        char *over = overridden(a, id);
+
+        hm_table_add(&t, "%s", hm_option_table[id].name);
+        hm_table_add(&t, "%s", a->values[id].value);
+        hm_table_add(&t, "%s", a->values[id].origin);
+        hm_table_add(&t, "%s", over != NULL ? over : "-");
+        free(over);
+    }
+    hm_table_print(&t);
+    if (count > 0)
+        puts("\nSettings of other allocators have no effect on libhakmem. Nearest to "
+             "them:");
+    for (size_t i = 0; i < count; i++) {
+        printf("  %s: %s\n", foreign[i].setting,
+               foreign[i].nearest != NULL ? foreign[i].nearest : "nothing");
+        if (foreign[i].remark != NULL)
+            hm_out_styled(stdout, HM_DIM, "      %s\n", foreign[i].remark);
+    }
+}
+
+int hm_explain_main(int argc, char **argv)
+{
+    struct explain e = {.pid = 0};
+    struct hm_foreign *foreign;
+    struct answer answer;
+    size_t count;
+    int status = parse(&e, argc, argv);
+
+    if (status != -1)
+        return status;
+    if (!read_subject(&e, argc - optind, argv + optind))
+        return HM_EXIT_USAGE;
+    load(&e, &answer);
+    count = hm_foreign_find(e.envp, &foreign);
+    if (e.json)
+        print_json(&answer, foreign, count);
+    else
+        print_text(&answer, foreign, count);
+    if (hm_diag_count() == 0)
+        return HM_EXIT_OK;
+    for (size_t i = 0; i < hm_diag_count(); i++) {
+        const struct hm_diag *diag = hm_diag_get(i);
+
+        hm_out_warning("%s:%u:%u: %s%s%s", diag->name, diag->line, diag->column,
+                       diag->text, diag->instead != NULL ? "; " : "",
+                       diag->instead != NULL ? diag->instead : "");
+    }
+    return HM_EXIT_FOUND;
+}

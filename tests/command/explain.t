@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+# hakmem explain: the values that a process has, and where they come from. What it says is
+# compared with what a process says of itself.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Command;
+use Test::More;
+
+helped('explain');
+
+# What explain says, by option.
+sub explained {
+    my $answer = json_of(@_);
+    my %option = map { $_->{name} => $_ } @{ $answer->{options} };
+    return ($answer, \%option);
+}
+
+my ($answer, $option) = explained('explain', '--json');
+is("$answer->{profile} $answer->{profile_origin}", 'default built-in', 'without anything');
+is($option->{shards}{origin}, 'built-in', '... an option has its default');
+is($option->{shards}{overrides}, undef, '... and overrides nothing');
+
+my $file = spew("$scratch/hakmem.conf", <<'END');
+profile = mine
+shards = 4
+[profile mine]
+inherits = throughput
+trim_interval = 3s   # often enough
+END
+my %env = (HAKMEM_CONF => $file, HAKMEM_OPTIONS => 'trim_interval=4s,thp=never');
+($answer, $option) = explained(\%env, 'explain', '--json', '-o', 'prewarm=2');
+is("$answer->{profile} $answer->{profile_origin}", 'mine files', 'a file picks the profile');
+like($option->{shards}{origin}, qr/\Q$file\E:2$/, 'a value of a file has its line');
+is($option->{shards}{overrides}, '0 by default', '... and overrides the default');
+like($option->{tls_cache_max}{origin}, qr/throughput/, 'a value of a profile has its name');
+is($option->{trim_interval}{value}, '4s', 'HAKMEM_OPTIONS counts most');
+like($option->{trim_interval}{overrides}, qr/^3s from .*\Q$file\E:5, \w+ by default$/,
+    '... and what it overrides is said');
+is("$option->{prewarm}{value} $option->{prewarm}{origin}", '2 HAKMEM_OPTIONS', '-o is part of it');
+($answer) = explained(\%env, 'explain', '--json', '-p', 'low-memory');
+is("$answer->{profile} $answer->{profile_origin}", 'low-memory -p', '-p picks the profile');
+($answer) = explained({%env, HAKMEM_PROFILE => 'default'}, 'explain', '--json');
+is("$answer->{profile} $answer->{profile_origin}", 'default HAKMEM_PROFILE',
+    '... as does the environment');
+
+my $text = hakmem(\%env, 'explain');
+like($text->{out}, qr/^profile +mine +files +-$/m, 'the profile, in words');
+like($text->{out}, qr/^thp +never +HAKMEM_OPTIONS +advise from .*throughput, inherit by default$/m,
+    '... and the options');
+my $mistake = hakmem({HAKMEM_OPTIONS => 'shards=x'}, 'explain');
+is($mistake->{status}, 1, 'a mistake in the environment');
+like($mistake->{err}, qr/warning: HAKMEM_OPTIONS:1:8: shards: .*; using 0$/m,
+    '... with what a process does about it');
+
+# --- Commands and processes --------------------------------------------------------------
+
+is(hakmem('explain', '--', $^X, '-e', 1)->{status}, 0, 'a command');
+is(hakmem('explain', 'no-such-program')->{status}, 2, '... that does not exist');
+is(hakmem('explain', 999999999)->{status}, 2, 'a process that does not exist');
+is(hakmem('explain', '-p', 'default', $$)->{status}, 2, 'one that runs gets no other profile');
+
+my $pid = open(my $sleeper, '-|') // die "fork: $!\n";
+if ($pid == 0) {
+    %ENV = (HAKMEM_CONF => '/dev/null', HAKMEM_PROFILE => 'low-memory',
+        HAKMEM_OPTIONS => 'shards=9');
+    $| = 1;
+    exec $^X, '-e', '$| = 1; print "up\n"; sleep 300';
+}
+<$sleeper>;
+($answer, $option) = explained('explain', '--json', $pid);
+is($answer->{profile}, 'low-memory', 'a process has its own environment');
+is($option->{shards}{value}, 9, '... all of it');
+like(hakmem('explain', $pid)->{err}, qr/does not have libhakmem\.so loaded/,
+    '... also if the library is not there');
+kill 'KILL', $pid;
+close $sleeper;
+
+# What explain says is what a process has.
+SKIP: {
+    skip('libhakmem.so is not built here', 1) unless -r $library;
+    skip('python3 is not installed', 1) unless has_tool('python3');
+    my $ask = <<'END';
+import ctypes, sys
+get = ctypes.CDLL(None).hakmem_option_get
+get.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+buf = ctypes.create_string_buffer(256)
+for name in sys.argv[1:]:
+    get(name.encode(), buf, 256)
+    print(name, buf.value.decode(), sep="=")
+END
+    ($answer, $option) = explained(\%env, 'explain', '--json', '-o', 'shards=5');
+    my @names = sort keys %$option;
+    my $has = hakmem(\%env, 'run', '-o', 'shards=5', 'python3', '-c', $ask, @names);
+    is($has->{out}, join('', map { "$_=$option->{$_}{value}\n" } @names),
+        'a process has the values that are explained');
+}
+
+# --- Other allocators --------------------------------------------------------------------
+
+my %foreign = (
+    MALLOC_ARENA_MAX => 2, MALLOC_TRIM_THRESHOLD_ => 131072, MALLOC_PERTURB_ => 85,
+    MALLOC_MMAP_THRESHOLD_ => 4 << 20, MALLOC_TOP_PAD_ => 1_500_000,
+    GLIBC_TUNABLES => 'glibc.malloc.tcache_count=8:glibc.rtld.nns=4:glibc.malloc.hugetlb=2',
+    MALLOC_CONF => 'dirty_decay_ms:1000,background_thread:true,no_such:1,percpu_arena:percpu,thp',
+    MIMALLOC_PURGE_DELAY => -1, MIMALLOC_ALLOW_THP => 0, TCMALLOC_RELEASE_RATE => 'x',
+    TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES => 33554432,
+);
+my %nearest = map { $_->{setting} => $_ }
+    @{ json_of(\%foreign, 'explain', '--json')->{other_allocators} };
+my %expected = (
+    'MALLOC_ARENA_MAX=2' => 'shards=2',
+    'MALLOC_TRIM_THRESHOLD_=131072' => undef,
+    'MALLOC_PERTURB_=85' => 'zero_on_free=yes',
+    'MALLOC_MMAP_THRESHOLD_=4194304' => 'superslab_size=8M',
+    'MALLOC_TOP_PAD_=1500000' => 'superslab_size=2M',
+    'GLIBC_TUNABLES glibc.malloc.tcache_count=8' => 'tls_cache_max=8',
+    'GLIBC_TUNABLES glibc.malloc.hugetlb=2' => undef,
+    'MALLOC_CONF dirty_decay_ms:1000' => 'trim_interval=1s',
+    'MALLOC_CONF background_thread:true' => 'trim_thread=yes',
+    'MALLOC_CONF percpu_arena:percpu' => 'profile=high-contention',
+    'MIMALLOC_PURGE_DELAY=-1' => 'trim_interval=1h',
+    'MIMALLOC_ALLOW_THP=0' => 'thp=never',
+    'TCMALLOC_RELEASE_RATE=x' => undef,
+    'TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES=33554432' => 'process_cache_bytes=32M',
+);
+is_deeply({map { $_ => $nearest{$_}{nearest} } keys %nearest}, \%expected,
+    'settings of other allocators, and only those that are known');
+is_deeply([grep { !$nearest{$_}{nearest} && !$nearest{$_}{remark} } keys %nearest], [],
+    'where there is nothing like it, that has a reason');
+my $advice = join ',', 'tls_cache_min=4', grep { defined && !/^profile/ } values %expected;
+is(hakmem('check')->{status} + hakmem({HAKMEM_OPTIONS => $advice}, 'check')->{status}, 0,
+    'what is advised is valid');
+like(hakmem(\%foreign, 'explain')->{out}, qr/^  MALLOC_ARENA_MAX=2: shards=2\n      an arena/m,
+    '... in words');
+unlike(hakmem('explain')->{out}, qr/other allocators/, 'without any, nothing is said');
+
+done_testing();
