@@ -75,3 +75,9 @@ command/profiles_whole.c: src/gen-profiles.sh $(HM_PROFILES)
 	$(AM_V_at)sh $(srcdir)/src/gen-profiles.sh --whole \
 		$(HM_PROFILES:%=$(srcdir)/%) >$@.tmp && mv $@.tmp $@
 CLEANFILES += command/profiles_whole.c command/profiles_whole.c.tmp
+
+# Where the shells look under every prefix.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = command/completions/hakmem
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = command/completions/_hakmem

@@ -222,6 +222,7 @@ scripts = \
 command_tests = \
 	tests/command/ab.t \
 	tests/command/check.t \
+	tests/command/completion.t \
 	tests/command/doctor.t \
 	tests/command/explain.t \
 	tests/command/profiles.t \

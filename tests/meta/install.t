@@ -17,7 +17,8 @@ my $root = tempdir(CLEANUP => 1);
 
 # Where the directories of the golden list are, as the Makefile knows them; the longer paths
 # first, because libdir is inside exec_prefix.
-my @names = qw(bindir libdir pkglibdir includedir pkgconfigdir pkgdatadir docdir mandir);
+my @names = qw(bindir libdir pkglibdir includedir pkgconfigdir pkgdatadir docdir mandir
+    datadir);
 my @dirs;
 {
     my $probe = "$root/probe.mk";
