@@ -241,6 +241,7 @@ meta_tests = \
 	tests/meta/fastpath.t \
 	tests/meta/install.t \
 	tests/meta/layers.t \
+	tests/meta/manual.t \
 	tests/meta/sources.t \
 	tests/meta/symbols.t \
 	tests/meta/version.t

@@ -59,6 +59,20 @@ my $binary = spew("$scratch/binary.conf", "a\n\0b\n");
 like(hakmem('check', $binary)->{out}, qr/binary\.conf:2:1: error: control character 0x0/,
     'a file that is no text');
 
+# What the documents show is what is printed.
+my $sample = "[profile mine]\nthp = never\ntrim_intervall = 1m\n";
+spew("$scratch/mine.conf", $sample);
+{
+    chdir $scratch or die "$scratch: $!\n";
+    my $real = hakmem('check', 'mine.conf')->{out};
+    my $indented = $real =~ s/^/    /mgr;
+    like(slurp("$top/README.md"), qr/\$ hakmem check mine\.conf\n\Q$indented\E/,
+        'the sample in README.md');
+    my $joined = slurp("$top/man/hakmem.1") =~ s/ \\e\n/ /r;
+    like($joined, qr/\$ hakmem check mine\.conf\n\Q$real\E/, '... and in hakmem(1)');
+    chdir $build or die "$build: $!\n";
+}
+
 # --- The environment ---------------------------------------------------------------------
 
 $result = hakmem({HAKMEM_CONF => '/dev/null'}, 'check');

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# mandoc has nothing to say about the manual pages, and they name each other rightly.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Repo;
+use Test::More;
+
+needs_tool('mandoc');
+
+my @pages = ((map { "$top/$_" } files('man/*.[1-8]')), glob "$build/man/*.[1-8]");
+my %seen;
+my %exists = map { m{([\w.-]+)\.(\d)$} ? ("$1 $2" => 1) : () } @pages;
+for my $page (grep { !$seen{ s{.*/}{}r }++ } @pages) {
+    my ($name) = $page =~ m{([^/]+)$};
+    # Whether others' pages are installed here says nothing about ours.
+    my @said = grep { !/referenced manual not found|outdated mandoc\.db/ }
+        `mandoc -T lint '$page' 2>&1`;
+    is(join('', @said), '', "$name: mandoc is content");
+    my @wrong = grep { !$exists{$_} } slurp($page) =~ /^\.(?:Xr|.* Xr) (hakmem\S* \d)/mg;
+    is("@wrong", '', '... and the pages of ours that it names exist');
+}
+
+done_testing();
