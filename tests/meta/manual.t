@@ -16,7 +16,7 @@ for my $page (grep { !$seen{ s{.*/}{}r }++ } @pages) {
     my ($name) = $page =~ m{([^/]+)$};
     # Whether others' pages are installed here says nothing about ours.
     my @said = grep { !/referenced manual not found|outdated mandoc\.db/ }
-        `mandoc -T lint '$page' 2>&1`;
+        `mandoc -T lint -W warning '$page' 2>&1`;
     is(join('', @said), '', "$name: mandoc is content");
     my @wrong = grep { !$exists{$_} } slurp($page) =~ /^\.(?:Xr|.* Xr) (hakmem\S* \d)/mg;
     is("@wrong", '', '... and the pages of ours that it names exist');
