@@ -30,6 +30,7 @@ struct explain {
     bool json;
     long pid; /* 0: none */
     char **envp;
+    const char *exe, *invoked; /* as in struct hm_view_env */
     bool secure;
 };
 
@@ -145,6 +146,7 @@ static bool read_process(struct explain *e)
     if (!read_environ(e))
         return false;
     e->secure = is_secure(e->pid);
+    e->exe = realpath(hm_out_format("/proc/%ld/exe", e->pid), NULL);
     maps = read_proc(e->pid, "maps", &len);
     if (maps != NULL && strstr(maps, "/libhakmem.so") == NULL)
         hm_out_warning("process %ld does not have libhakmem.so loaded", e->pid);
@@ -152,7 +154,7 @@ static bool read_process(struct explain *e)
     return true;
 }
 
-static bool read_command(const char *name)
+static bool read_command(struct explain *e, const char *name)
 {
     struct hm_program program;
     int error;
@@ -163,7 +165,8 @@ static bool read_command(const char *name)
         return false;
     }
     hm_program_inspect(path, &program);
-    free(path);
+    e->invoked = path;
+    e->exe = realpath(program.interpreter != NULL ? program.interpreter : path, NULL);
     for (size_t i = 0; i < program.count; i++)
         hm_out_warning("%s", program.notes[i].text);
     return true;
@@ -184,7 +187,7 @@ static bool read_subject(struct explain *e, int count, char **operands)
             return read_process(e);
         e->pid = 0;
     }
-    return read_command(operands[0]);
+    return read_command(e, operands[0]);
 }
 
 /* Values ----------------------------------------------------------------------------- */
@@ -210,8 +213,12 @@ struct answer {
 /* Loads twice, since HAKMEM_OPTIONS leaves no trace of what it overrides. */
 static void load(const struct explain *e, struct answer *a)
 {
-    struct hm_view_env env = {get(e->envp, "HAKMEM_PROFILE"), get(e->envp, "HAKMEM_CONF"),
-                              get(e->envp, "HAKMEM_OPTIONS"), e->secure};
+    struct hm_view_env env = {.profile = get(e->envp, "HAKMEM_PROFILE"),
+                              .conf = get(e->envp, "HAKMEM_CONF"),
+                              .options = get(e->envp, "HAKMEM_OPTIONS"),
+                              .exe = e->exe,
+                              .invoked = e->invoked,
+                              .secure = e->secure};
     const char *options = env.options;
     const char *wish = e->profile != NULL ? e->profile : env.profile;
 
@@ -227,10 +234,9 @@ static void load(const struct explain *e, struct answer *a)
     hm_view_load(&env);
     hm_view_values(a->values);
     a->profile = hm_out_strdup(hm_view_profile());
-    if (!e->secure && wish != NULL && strcmp(wish, a->profile) == 0)
-        a->profile_origin = e->profile != NULL ? "-p" : "HAKMEM_PROFILE";
-    else
-        a->profile_origin = strcmp(a->profile, "default") == 0 ? "built-in" : "files";
+    a->profile_origin = hm_view_origin("profile");
+    if (e->profile != NULL && strcmp(a->profile_origin, "HAKMEM_PROFILE") == 0)
+        a->profile_origin = "-p";
 }
 
 /* What the value has taken the place of: "2 from profile mine, 0 by default"; NULL:

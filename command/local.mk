@@ -10,10 +10,13 @@ bin_PROGRAMS += command/hakmem
 command_hakmem_LDADD = \
 	src/libhakmem_la-conf.lo \
 	src/libhakmem_la-conf_env.lo \
+	src/libhakmem_la-conf_exe.lo \
+	src/libhakmem_la-conf_origin.lo \
 	src/libhakmem_la-conf_parse.lo \
 	src/libhakmem_la-conf_report.lo \
 	src/libhakmem_la-conf_source.lo \
 	src/libhakmem_la-conf_texts.lo \
+	src/libhakmem_la-memlimit.lo \
 	src/libhakmem_la-option.lo \
 	src/libhakmem_la-os.lo \
 	src/libhakmem_la-profiles_builtin.lo \

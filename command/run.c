@@ -56,7 +56,7 @@ static bool is_accepted(const char *variable, const char *shown, const char *val
 
 static bool check_profile(const char *name)
 {
-    const struct hm_view_env env = {name, getenv("HAKMEM_CONF"), NULL, false};
+    const struct hm_view_env env = {.profile = name, .conf = getenv("HAKMEM_CONF")};
 
     if (name[0] == '\0') {
         hm_out_error("-p needs the name of a profile");
@@ -69,7 +69,7 @@ static bool check_profile(const char *name)
 
 static bool check_option(const char *option)
 {
-    const struct hm_view_env env = {NULL, "", option, false};
+    const struct hm_view_env env = {.conf = "", .options = option};
 
     if (strlen(option) > HM_CONF_ENV_MAX) {
         hm_out_error("-o: longer than 4K");

@@ -3,6 +3,7 @@
 
 #include "comment.h"
 #include "conf.h"
+#include "conf_origin.h"
 #include "conf_texts.h"
 #include "diag.h"
 #include "out.h"
@@ -15,8 +16,9 @@
 
 struct hm_view_env hm_view_own_env(void)
 {
-    return (struct hm_view_env){getenv("HAKMEM_PROFILE"), getenv("HAKMEM_CONF"),
-                                getenv("HAKMEM_OPTIONS"), false};
+    return (struct hm_view_env){.profile = getenv("HAKMEM_PROFILE"),
+                                .conf = getenv("HAKMEM_CONF"),
+                                .options = getenv("HAKMEM_OPTIONS")};
 }
 
 static char *variable(const char *name, const char *value)
@@ -24,17 +26,25 @@ static char *variable(const char *name, const char *value)
     return hm_out_format("%s=%s", name, value);
 }
 
-static void load(char **envp, bool secure)
+/* The name of no program. */
+#define ANY_PROGRAM "/"
+
+static void load(char **envp, const struct hm_view_env *env)
 {
-    struct hm_sys_start start = {
-        .envp = envp, .secure = secure, .page_size = (size_t)sysconf(_SC_PAGESIZE)};
+    struct hm_sys_start start = {.envp = envp,
+                                 .secure = env->secure,
+                                 .page_size = (size_t)sysconf(_SC_PAGESIZE),
+                                 .execfn = env->invoked,
+                                 .exe = env->exe != NULL ? env->exe : ANY_PROGRAM};
 
     hm_conf_load(&start);
 }
 
 void hm_view_load_environ(char **envp)
 {
-    load(envp, false);
+    const struct hm_view_env env = {.exe = NULL};
+
+    load(envp, &env);
 }
 
 void hm_view_load(const struct hm_view_env *env)
@@ -48,7 +58,7 @@ void hm_view_load(const struct hm_view_env *env)
         envp[n++] = variable("HAKMEM_CONF", env->conf);
     if (env->options != NULL)
         envp[n++] = variable("HAKMEM_OPTIONS", env->options);
-    load(envp, env->secure);
+    load(envp, env);
     while (n > 0)
         free(envp[--n]);
 }
@@ -89,25 +99,34 @@ static char *shipped_reason(const char *profile, const char *option)
         hm_conf_reader_init(&reader, HM_CONF_FILE, p->text, p->len);
         while (hm_conf_read(&reader, &item)) {
             if (hm_conf_is_key(&item, option) &&
-                hm_span_equal(item.section, hm_span_of(profile)))
+                hm_conf_is_of(&item, hm_span_of(profile)))
                 return hm_comment_of_pair(p->text, item.line);
         }
     }
     return NULL;
 }
 
-/* An origin is "profile NAME" for a shipped one, or has FILE:LINE at its end. */
+/* An origin is "profile NAME" for a shipped one; or FILE:LINE, in front of which the
+ * section may be. ", locked" may follow. */
 static char *reason_of(const char *origin, const char *option)
 {
-    static const char profile[] = "profile ";
-    const char *colon = strrchr(origin, ':');
+    static const char profile[] = "profile ", behind[] = " at ";
+    const bool in_profile = strncmp(origin, profile, sizeof profile - 1) == 0;
+    const char *at = in_profile || origin[0] == '[' ? strstr(origin, behind) : NULL;
+    const char *place = at != NULL ? at + sizeof behind - 1 : origin;
+    const char *colon = strrchr(place, ':');
     char *path, *text, *reason;
 
-    if (strncmp(origin, profile, sizeof profile - 1) == 0 && strchr(origin, '/') == NULL)
-        return shipped_reason(origin + sizeof profile - 1, option);
+    if (in_profile && at == NULL) {
+        path = hm_out_strndup(origin + sizeof profile - 1,
+                              strcspn(origin + sizeof profile - 1, ","));
+        reason = shipped_reason(path, option);
+        free(path);
+        return reason;
+    }
     if (colon == NULL)
         return NULL;
-    path = hm_out_strndup(origin, (size_t)(colon - origin));
+    path = hm_out_strndup(place, (size_t)(colon - place));
     text = hm_view_read_file(path);
     free(path);
     if (text == NULL)
@@ -128,6 +147,17 @@ static char *value_of(const struct hm_options *options, enum hm_option_id id)
     return hm_out_strdup(buf);
 }
 
+char *hm_view_origin(const char *name)
+{
+    char buf[HM_CONF_ORIGIN_MAX];
+    struct hm_text text;
+
+    hm_text_init(&text, buf, sizeof buf, -1);
+    hm_option_origin(name, &text);
+    hm_text_flush(&text);
+    return hm_out_strdup(buf);
+}
+
 void hm_view_values(struct hm_view_value values[HM_OPTION_COUNT])
 {
     struct hm_options defaults;
@@ -138,7 +168,7 @@ void hm_view_values(struct hm_view_value values[HM_OPTION_COUNT])
         struct hm_view_value *v = &values[id];
 
         v->value = value_of(&hm_opt, id);
-        v->origin = hm_out_strdup(hm_conf_origin(id));
+        v->origin = hm_view_origin(hm_option_table[id].name);
         v->reason = reason_of(v->origin, hm_option_table[id].name);
         v->is_default = strcmp(v->value, standard) == 0;
         free(standard);
@@ -161,8 +191,11 @@ const struct hm_view_profile *hm_view_find_profile(const struct hm_view_profile 
  * load tells. */
 static struct hm_conf_source *files_of(const struct hm_view_env *env)
 {
+    static const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d",
+                                             0};
+
     if (env->conf == NULL)
-        return hm_conf_source_system(HM_SYSCONFDIR, 0);
+        return hm_conf_source_system(&dirs, NULL);
     if (env->conf[0] == '\0' || strcmp(env->conf, "/dev/null") == 0)
         return NULL;
     return hm_conf_source_named(env->conf);
@@ -175,6 +208,13 @@ size_t hm_view_files(const struct hm_view_env *env, char ***names)
 
     *names = NULL;
     for (const struct hm_conf_source *f = files; f != NULL; f = f->next) {
+        bool again = false;
+
+        /* What follows an `include` line is one more text of the same file. */
+        for (size_t i = 0; i < count; i++)
+            again |= strcmp((*names)[i], f->name) == 0;
+        if (again)
+            continue;
         *names = hm_out_realloc(*names, (count + 1) * sizeof **names);
         (*names)[count++] = hm_out_strdup(f->name);
     }
@@ -183,19 +223,15 @@ size_t hm_view_files(const struct hm_view_env *env, char ***names)
 }
 
 /* The comment above the header of a section, from the text that still has it. */
-static char *summary_of(const struct hm_conf_cursor *c,
-                        const struct hm_conf_source *files,
-                        const struct hm_conf_item *item)
+static char *summary_of(const struct hm_conf_cursor *c, const struct hm_conf_item *item)
 {
     struct hm_conf_reader reader;
     struct hm_conf_item other;
     char *text, *summary;
 
     if (c->name != NULL) {
-        while (files->name != c->name)
-            files = files->next;
-        text = hm_out_strndup(files->text, files->len);
-        summary = hm_comment_of_section(text, item->line);
+        text = hm_view_read_file(c->name);
+        summary = text != NULL ? hm_comment_of_section(text, item->line) : NULL;
         free(text);
         return summary;
     }
@@ -204,8 +240,7 @@ static char *summary_of(const struct hm_conf_cursor *c,
 
         hm_conf_reader_init(&reader, HM_CONF_FILE, p->text, p->len);
         while (hm_conf_read(&reader, &other)) {
-            if (other.kind == HM_CONF_SECTION &&
-                hm_span_equal(other.section, item->section))
+            if (other.kind == HM_CONF_SECTION && hm_conf_is_of(&other, item->section))
                 return hm_comment_of_section(p->text, other.line);
         }
     }
@@ -232,7 +267,7 @@ size_t hm_view_profiles(const struct hm_view_env *env, struct hm_view_profile **
     while (hm_conf_cursor_next(&c, &item)) {
         char *name;
 
-        if (item.kind != HM_CONF_SECTION)
+        if (item.kind != HM_CONF_SECTION || item.scope != HM_CONF_PROFILE)
             continue;
         name = hm_out_strndup(item.section.s, item.section.n);
         if (hm_view_find_profile(list, count, name) != NULL) {
@@ -245,7 +280,7 @@ size_t hm_view_profiles(const struct hm_view_env *env, struct hm_view_profile **
             .parent = parent_of(files, item.section),
             .where = c.name == NULL ? hm_out_strdup("built-in")
                                     : hm_out_format("%s:%u", c.name, item.line),
-            .summary = summary_of(&c, files, &item)};
+            .summary = summary_of(&c, &item)};
     }
     hm_conf_source_release(files);
     *out = list;

@@ -7,11 +7,14 @@
 
 #include "option.h"
 
-/* An environment of the three variables that count; NULL: not set. */
+/* An environment of the three variables that count, NULL: not set; and the program, to
+ * which there may be sections. */
 struct hm_view_env {
     const char *profile;
     const char *conf;
     const char *options;
+    const char *exe;     /* absolute path of the executable; NULL: any */
+    const char *invoked; /* the path by which it was started, of a script too; or NULL */
     bool secure; /* of a process with privileges that its starter has not: nothing counts
                   */
 };
@@ -32,6 +35,8 @@ struct hm_view_value {
     char *reason; /* the comment at the line that sets it; NULL: there is none */
     bool is_default;
 };
+/* Where an option, or "profile", comes from: see hm_conf_origin_put. To be freed. */
+char *hm_view_origin(const char *name);
 void hm_view_values(struct hm_view_value values[HM_OPTION_COUNT]);
 
 /* The profiles that there are, shipped ones first. */

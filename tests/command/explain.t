@@ -31,7 +31,7 @@ trim_interval = 3s   # often enough
 END
 my %env = (HAKMEM_CONF => $file, HAKMEM_OPTIONS => 'trim_interval=4s,thp=never');
 ($answer, $option) = explained(\%env, 'explain', '--json', '-o', 'prewarm=2');
-is("$answer->{profile} $answer->{profile_origin}", 'mine files', 'a file picks the profile');
+is("$answer->{profile} $answer->{profile_origin}", "mine $file:1", 'a file picks the profile');
 like($option->{shards}{origin}, qr/\Q$file\E:2$/, 'a value of a file has its line');
 is($option->{shards}{overrides}, '0 by default', '... and overrides the default');
 like($option->{tls_cache_max}{origin}, qr/throughput/, 'a value of a profile has its name');
@@ -46,13 +46,29 @@ is("$answer->{profile} $answer->{profile_origin}", 'default HAKMEM_PROFILE',
     '... as does the environment');
 
 my $text = hakmem(\%env, 'explain');
-like($text->{out}, qr/^profile +mine +files +-$/m, 'the profile, in words');
+like($text->{out}, qr/^profile +mine +\Q$file\E:1 +-$/m, 'the profile, in words');
 like($text->{out}, qr/^thp +never +HAKMEM_OPTIONS +advise from .*throughput, inherit by default$/m,
     '... and the options');
 my $mistake = hakmem({HAKMEM_OPTIONS => 'shards=x'}, 'explain');
 is($mistake->{status}, 1, 'a mistake in the environment');
 like($mistake->{err}, qr/warning: HAKMEM_OPTIONS:1:8: shards: .*; using 0$/m,
     '... with what a process does about it');
+
+# Sections that are about a program hold for it alone, by its name and its file.
+my ($perl) = $^X =~ m{([^/]+)$};
+my $sections = spew("$scratch/sections.conf", <<"END");
+[app:$perl]
+profile = low-memory
+!shards = 7   # as it was told
+END
+%env = (HAKMEM_CONF => $sections, HAKMEM_OPTIONS => 'shards=2');
+($answer, $option) = explained(\%env, 'explain', '--json', '--', $^X);
+like("$answer->{profile} $answer->{profile_origin}", qr/^low-memory .*\Q$sections\E:2\b/,
+    'the section of a program picks its profile');
+is("$option->{shards}{value} $option->{shards}{reason}", '7 as it was told',
+    '... and locks an option');
+($answer, $option) = explained(\%env, 'explain', '--json');
+is("$answer->{profile} $option->{shards}{value}", 'default 2', '... of no other program');
 
 # --- Commands and processes --------------------------------------------------------------
 
