@@ -124,6 +124,7 @@ DAMAGE(a_state_inside_a_block_is_found, "W1: a state that no block can have")
 DAMAGE(a_live_block_in_a_free_unit_is_found, "W1: a live block in a free unit")
 {
     use_the_heap();
+    hakmem_thread_flush(); /* cached blocks in there would be reported first */
     struct hm_superslab *ss = hm_slab_of(malloc(50000))->owner;
     uint32_t u = 0;
     while (!(ss->free_map[u / 64] >> u % 64 & 1))
@@ -166,6 +167,7 @@ DAMAGE(a_wrong_head_is_found, "S1: head of a unit")
 DAMAGE(a_granule_without_owner_is_found, "R2: ")
 {
     use_the_heap();
+    hakmem_thread_flush(); /* cached blocks in there would be reported first */
     struct hm_superslab *ss = hm_slab_of(malloc(50000))->owner;
     hm_region_set(ss->base + HM_REGION_GRANULE, HM_REGION_GRANULE, HM_OWNER_NONE);
     must_be_found();
