@@ -348,7 +348,7 @@ static void check_slot(const struct hm_slot *slot, unsigned cls)
 static void check_bin(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
-    struct hm_slot *limit = hm_load_relaxed(&tc->bin_ends.limit[cls]);
+    struct hm_slot *limit = hm_front_limit(&tc->bin_ends, cls);
     struct hm_slot *top = hm_load_relaxed(&tc->bin_ends.top[cls]);
     unsigned capacity = hm_load_relaxed(&bin->capacity);
     struct hm_slot *bottom = limit + capacity;
@@ -373,7 +373,7 @@ static void check_cache(struct hm_tcache *tc)
 {
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         check_bin(tc, cls);
-    struct hm_slot *limit = hm_load_relaxed(&tc->bin_ends.limit[0]);
+    struct hm_slot *limit = hm_front_limit(&tc->bin_ends, 0);
     holds(hm_load_relaxed(&tc->bin_ends.top[0]) == limit, "C3: bin 0 has room", tc);
 }
 

@@ -67,7 +67,7 @@ static struct hm_slot *top_of(struct hm_tcache *tc, unsigned cls)
 
 static struct hm_slot *limit_of(struct hm_tcache *tc, unsigned cls)
 {
-    return __atomic_load_n(&tc->bin_ends.limit[cls], __ATOMIC_RELAXED);
+    return hm_front_limit(&tc->bin_ends, cls);
 }
 
 static unsigned capacity_of(struct hm_tcache *tc, unsigned cls)

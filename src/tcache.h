@@ -37,11 +37,16 @@ struct hm_bin {
 /* What the fast paths see of a cache. */
 struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
-    /* [owner] Statistics read it, by the builtins of gcc, so that for the owner it is a
-     * plain operand of its comparison and not an atomic load of its own. */
-    struct hm_slot *limit[HM_STATES];
+    struct hm_slot *limit[HM_STATES]; /* [owner]; hm_front_limit */
     struct hm_tcache *cache; /* [const] the cache behind it, or NULL (C3) */
 };
+
+/* How anybody else reads a limit. By a builtin of gcc, since an _Atomic one would not be
+ * an operand of the owner's comparison on the fast path but a load of its own. */
+HM_INLINE struct hm_slot *hm_front_limit(struct hm_front *front, unsigned bin)
+{
+    return __atomic_load_n(&front->limit[bin], __ATOMIC_RELAXED);
+}
 
 struct hm_tcache {
     struct hm_front bin_ends;

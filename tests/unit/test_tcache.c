@@ -49,7 +49,7 @@ static void bins_are_sound(struct hm_tcache *tc)
 {
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         struct hm_slot *top = hm_load_relaxed(&tc->bin_ends.top[cls]);
-        struct hm_slot *limit = hm_load_relaxed(&tc->bin_ends.limit[cls]);
+        struct hm_slot *limit = hm_front_limit(&tc->bin_ends, cls);
         struct hm_slot *bottom = limit + tc->bins[cls].capacity;
 
         REQUIRE(limit <= top && top <= bottom);
