@@ -44,8 +44,7 @@ sub hakmem {
             else                    { delete $ENV{$_} }
         }
         alarm HANG_SECONDS;
-        exec { $command } 'hakmem', @arguments;
-        POSIX::_exit(99);
+        exec { $command } 'hakmem', @arguments or POSIX::_exit(99);
     }
     waitpid $pid, 0;
     return {
