@@ -230,21 +230,29 @@ void hm_slab_let_go(struct hm_slab *slab)
         list_add(slab);
 }
 
-/* Of a word of the free map, the blocks of 16 or 32 bytes in whole free cache lines. */
-static uint64_t whole_lines(unsigned cls, uint64_t bits)
+/* Of a word of the free map, the blocks of 16 or 32 bytes in whole free cache lines; with
+ * `states`, all if all are free, since a cache line of their states is a word or less. */
+static uint64_t whole_lines(unsigned cls, uint64_t bits, bool states)
 {
+    if (states)
+        return bits == UINT64_MAX ? bits : 0;
     bits &= bits >> 1;
     if (cls == 2)
         return (bits & UINT64_C(0x5555555555555555)) * 3;
     return (bits & bits >> 2 & UINT64_C(0x1111111111111111)) * 15;
 }
 
-/* Clears the lowest `want` bits of a word of the free map, or as many of them as are in
- * whole lines; returns them. */
-static uint64_t take_bits(_Atomic uint64_t *word, unsigned want, unsigned lines)
+/* Which blocks of a slab may be taken. */
+enum pick { ANY, LINES, STATE_LINES };
+
+/* Clears the lowest `want` bits of a word of the free map that may be taken; returns
+ * them. */
+static uint64_t take_bits(_Atomic uint64_t *word, unsigned want, unsigned cls,
+                          enum pick pick)
 {
-    uint64_t all = hm_load_relaxed(word);
-    uint64_t bits = lines != 0 ? whole_lines(lines, all) : all;
+    uint64_t bits = hm_load_relaxed(word);
+    if (pick != ANY)
+        bits = whole_lines(cls, bits, pick == STATE_LINES);
     if (bits == 0)
         return 0;
     uint64_t rest = bits;
@@ -260,15 +268,14 @@ static uint64_t take_bits(_Atomic uint64_t *word, unsigned want, unsigned lines)
     return bits;
 }
 
-/* lines: 0, or the slab's class if only whole lines are to be taken. */
 static unsigned take_blocks(struct hm_slab *slab, struct hm_slot *out, unsigned want,
-                            unsigned lines)
+                            enum pick pick)
 {
     const struct hm_class *c = &hm_classes[slab->cls];
     unsigned shift = hm_class_is_small(slab->cls) ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
     unsigned got = 0;
     for (unsigned w = 0; w * 64 < c->blocks && got < want; w++) {
-        uint64_t bits = take_bits(&slab->free_map[w], want - got, lines);
+        uint64_t bits = take_bits(&slab->free_map[w], want - got, slab->cls, pick);
         for (; bits != 0; bits &= bits - 1) {
             size_t offset = (w * 64 + (unsigned)__builtin_ctzll(bits)) * (size_t)c->size;
             out[got++] =
@@ -281,10 +288,10 @@ static unsigned take_blocks(struct hm_slab *slab, struct hm_slot *out, unsigned 
 unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
                       bool apart)
 {
-    unsigned lines = apart && slab->cls <= 2 ? slab->cls : 0;
-    unsigned got = take_blocks(slab, out, want, lines);
-    if (got == 0 && lines != 0)
-        got = take_blocks(slab, out, want, 0);
+    unsigned got = 0;
+    for (int pick = apart && slab->cls <= 2 ? STATE_LINES : ANY; got == 0 && pick >= ANY;
+         pick--)
+        got = take_blocks(slab, out, want, (enum pick)pick);
     if (got > 0)
         atomic_fetch_add_explicit(&slab->life, got, memory_order_relaxed);
     return got;

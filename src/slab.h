@@ -65,8 +65,9 @@ void hm_slab_let_go(struct hm_slab *slab);
  * count is. Blocks that it was taking at that moment are lost. */
 void hm_slab_let_go_orphan(struct hm_slab *slab);
 /* Takes up to `want` blocks, lowest addresses first, out of a CURRENT slab. With `apart`,
- * of the smallest blocks only such whose whole cache line is free, if there are any, so
- * that threads that share the slab do not share lines. */
+ * of the smallest blocks (16 and 32 bytes) preferably such whose whole word of the map is
+ * free, then whole cache lines: so threads that share the slab do not share the lines of
+ * their blocks' states, or at least not of the blocks. */
 unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
                       bool apart);
 /* Puts blocks back into their slabs, whichever these are; aborts when one is there

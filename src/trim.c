@@ -10,6 +10,7 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
  * at all. */
 #define RECLAIM_PART 20
 #define RECLAIM_UNITS 16
+#define DIRTY_PART 8
 
 static size_t pass(uint64_t deadline)
 {
@@ -52,11 +53,21 @@ static void reclaim(uint64_t now)
                        hm_superslab_trim(now - age, HM_LIVE(empty_reserve)));
 }
 
+/* Is a good part of what is mapped free and resident? Then a peak is over, but its last
+ * blocks keep the SuperSlabs from being empty. */
+static bool much_is_dirty(void)
+{
+    uint64_t mapped = hm_load_relaxed(&hm_superslab_counts.mapped) -
+                      hm_load_relaxed(&hm_superslab_counts.released);
+    return hm_load_relaxed(&hm_superslab_counts.dirty_units) * DIRTY_PART >
+           mapped * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
+}
+
 void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
     uint64_t events = hm_trim_superslab_events();
-    if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
+    if (events != hm_load_relaxed(&hm_trim_counts.seen) || much_is_dirty()) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
         reclaim(now);
     }

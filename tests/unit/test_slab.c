@@ -69,6 +69,33 @@ IN_CHILD(blocks_of_several_slabs_can_be_given_at_once)
     nothing_is_left();
 }
 
+IN_CHILD(threads_that_share_a_slab_get_lines_of_their_own)
+{
+    struct hm_slot a[16], b[16], rest[HM_SLAB_BLOCKS_MAX];
+
+    layers_up("shards = 1\n" CONF);
+    for (unsigned cls = 1; cls <= 2; cls++) {
+        unsigned line = HM_CACHE_LINE / hm_classes[cls].size;
+        struct hm_slab *slab = hm_slab_adopt(0, cls);
+
+        REQUIRE(slab != NULL);
+        REQUIRE(hm_slab_take(slab, a, 3, true) == 3);
+        REQUIRE(hm_slab_take(slab, b, 3, true) == 3);
+        REQUIRE(a[0].block == slab->base && b[0].state - a[0].state >= 64);
+        /* No word is free as a whole: whole lines, beginning behind a's. */
+        for (unsigned w = 2; w * 64 < hm_classes[cls].blocks; w++)
+            REQUIRE(hm_slab_take(slab, rest + w, 1, true) == 1);
+        REQUIRE(hm_slab_take(slab, b + 3, line + 1, true) == line + 1);
+        REQUIRE((char *)b[3].block == (char *)a[0].block + (3 / line + 1) * HM_CACHE_LINE);
+        /* No line either: what there is. */
+        unsigned left = hm_classes[cls].blocks - live(slab), got = 0, n;
+
+        while ((n = hm_slab_take(slab, rest + got, 7, true)) > 0)
+            got += n;
+        REQUIRE(got == left && live(slab) == hm_classes[cls].blocks);
+    }
+}
+
 /* ---- A slab's life ------------------------------------------------------------------- */
 
 IN_CHILD(an_empty_slab_that_is_let_go_is_gone)
@@ -258,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_slab_has_all_blocks_of_its_class),
         cmocka_unit_test(the_lowest_blocks_are_taken_first),
+        cmocka_unit_test(threads_that_share_a_slab_get_lines_of_their_own),
         cmocka_unit_test(blocks_of_several_slabs_can_be_given_at_once),
         cmocka_unit_test(an_empty_slab_that_is_let_go_is_gone),
         cmocka_unit_test(a_partial_slab_that_is_let_go_is_listed_and_found),
