@@ -137,6 +137,10 @@ bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable)
 {
     long r = os_mremap(addr, old_size, new_size, 0, NULL);
     *movable = r == -ENOMEM;
+    /* The new bytes begin anew, too: they are mapped once more. */
+    if (HM_TSAN && !hm_sys_failed(r))
+        os_mmap((char *)addr + old_size, new_size - old_size, PROT_READ | PROT_WRITE,
+                MAP_FIXED);
     return !hm_sys_failed(r);
 }
 
