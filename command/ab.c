@@ -315,16 +315,10 @@ static bool inspect(const char *name)
 {
     struct hm_program program;
     int error;
-    char *path = hm_program_find(name, &error);
 
-    if (path == NULL) {
-        hm_out_error("%s: %s", name, strerror(error));
+    if (!hm_program_open(name, &program, &error))
         return false;
-    }
-    hm_program_inspect(path, &program);
-    for (size_t i = 0; i < program.count; i++)
-        hm_out_warning("%s", program.notes[i].text);
-    free(path);
+    hm_program_warn(&program);
     return true;
 }
 

@@ -199,14 +199,9 @@ static bool check_program(struct report *r, const char *name)
 {
     struct hm_program program;
     int error;
-    char *path = hm_program_find(name, &error);
 
-    if (path == NULL) {
-        hm_out_error("%s: %s", name, strerror(error));
+    if (!hm_program_open(name, &program, &error))
         return false;
-    }
-    hm_program_inspect(path, &program);
-    free(path);
     if (program.count == 0)
         add(r, "program", program.path, GOOD, NULL);
     for (size_t i = 0; i < program.count; i++)

@@ -158,17 +158,13 @@ static bool read_command(struct explain *e, const char *name)
 {
     struct hm_program program;
     int error;
-    char *path = hm_program_find(name, &error);
 
-    if (path == NULL) {
-        hm_out_error("%s: %s", name, strerror(error));
+    if (!hm_program_open(name, &program, &error))
         return false;
-    }
-    hm_program_inspect(path, &program);
-    e->invoked = path;
-    e->exe = realpath(program.interpreter != NULL ? program.interpreter : path, NULL);
-    for (size_t i = 0; i < program.count; i++)
-        hm_out_warning("%s", program.notes[i].text);
+    e->invoked = program.path;
+    e->exe = realpath(program.interpreter != NULL ? program.interpreter : program.path,
+                      NULL);
+    hm_program_warn(&program);
     return true;
 }
 

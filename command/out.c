@@ -99,32 +99,33 @@ void hm_out_styled(FILE *out, enum hm_style style, const char *fmt, ...)
         fputs("\033[0m", out);
 }
 
+HM_PRINTF(3, 0)
+static void say(enum hm_style style, const char *what, const char *fmt, va_list args)
+{
+    fflush(stdout);
+    fputs("hakmem: ", stderr);
+    hm_out_styled(stderr, style, "%s:", what);
+    fputc(' ', stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
 void hm_out_error(const char *fmt, ...)
 {
     va_list args;
 
-    fflush(stdout);
-    fputs("hakmem: ", stderr);
-    hm_out_styled(stderr, HM_RED, "error:");
-    fputc(' ', stderr);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    say(HM_RED, "error", fmt, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 void hm_out_warning(const char *fmt, ...)
 {
     va_list args;
 
-    fflush(stdout);
-    fputs("hakmem: ", stderr);
-    hm_out_styled(stderr, HM_YELLOW, "warning:");
-    fputc(' ', stderr);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    say(HM_YELLOW, "warning", fmt, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 int hm_out_usage(const char *command)

@@ -341,8 +341,19 @@ static void inspect(struct hm_program *program, const char *path, unsigned depth
     }
 }
 
-void hm_program_inspect(const char *path, struct hm_program *out)
+bool hm_program_open(const char *name, struct hm_program *out, int *error)
 {
-    *out = (struct hm_program){.path = hm_out_strdup(path)};
-    inspect(out, path, 0);
+    *out = (struct hm_program){.path = hm_program_find(name, error)};
+    if (out->path == NULL) {
+        hm_out_error("%s: %s", name, strerror(*error));
+        return false;
+    }
+    inspect(out, out->path, 0);
+    return true;
+}
+
+void hm_program_warn(const struct hm_program *program)
+{
+    for (size_t i = 0; i < program->count; i++)
+        hm_out_warning("%s", program->notes[i].text);
 }

@@ -36,7 +36,11 @@ struct hm_program {
 /* The word for a kind in JSON: "static", "own-malloc". */
 const char *hm_program_kind(enum hm_note_kind kind);
 
-/* Looks at the file, and at the interpreter if it is a script. */
-void hm_program_inspect(const char *path, struct hm_program *out);
+/* Finds the file that execvp(3) would run, and looks at it, and at the interpreter if it
+ * is a script. False, an error printed: there is none; *error is its errno. */
+bool hm_program_open(const char *name, struct hm_program *out, int *error);
+
+/* Prints a warning for each note. */
+void hm_program_warn(const struct hm_program *program);
 
 #endif

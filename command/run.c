@@ -200,23 +200,18 @@ int hm_run_main(int argc, char **argv)
     struct hm_program program;
     int status = parse(&run, argc, argv);
     int error;
-    char *path;
 
     if (status != -1)
         return status;
-    path = hm_program_find(argv[optind], &error);
-    if (path == NULL) {
-        hm_out_error("%s: %s", argv[optind], strerror(error));
+    if (!hm_program_open(argv[optind], &program, &error))
         return error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
-    }
-    hm_program_inspect(path, &program);
-    for (size_t i = 0; !run.quiet && i < program.count; i++)
-        hm_out_warning("%s", program.notes[i].text);
+    if (!run.quiet)
+        hm_program_warn(&program);
     if (!set_environment(&run))
         return EXIT_FAILED;
     /* The path has a slash, so it is not looked for again; a script without a first line
      * that names its interpreter goes to the shell, as from the shell. */
-    execvp(path, argv + optind);
-    hm_out_error("%s: %s", path, strerror(errno));
+    execvp(program.path, argv + optind);
+    hm_out_error("%s: %s", program.path, strerror(errno));
     return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
