@@ -217,6 +217,14 @@ static size_t cache_bound(void)
     return hm_min(bound, HM_LIVE(bigcache_bytes));
 }
 
+/* After more has been mapped, or cached. */
+static void keep_to_bound(void)
+{
+    size_t bound = cache_bound();
+    if (hm_load_relaxed(&hm_big_counts.cached_bytes) > bound)
+        hm_big_trim(0, bound);
+}
+
 /* Two descriptors in reserve let every operation under the lock split what it must. */
 static bool descriptors_ready(void)
 {
@@ -283,7 +291,7 @@ static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
     if (ok) {
         *zeroed = true;
         set_live(b);
-        hm_big_trim(0, cache_bound()); /* nothing of it served: this may be instead */
+        keep_to_bound();
         return b->base;
     }
     if (hm_lock_acquire(&big.lock)) {
@@ -367,8 +375,7 @@ bool hm_big_give(struct hm_big *b)
     }
     b->zeroed = false;
     b->freed_at = hm_load_relaxed(&hm_clock);
-    size_t keep = cache_bound();
-    if (b->size > keep) {
+    if (b->size > cache_bound()) {
         unmap_extent(b);
         return true;
     }
@@ -379,8 +386,7 @@ bool hm_big_give(struct hm_big *b)
     deferred_give();
     cache_merge(b);
     hm_lock_release(&big.lock);
-    if (hm_load_relaxed(&hm_big_counts.cached_bytes) > keep)
-        hm_big_trim(0, keep);
+    keep_to_bound();
     return true;
 }
 
@@ -503,7 +509,7 @@ void *hm_big_resize(struct hm_big *b, size_t size)
              !(movable && move(b, size)))
         return NULL;
     count_live(b->size - before);
-    if (size > before && hm_load_relaxed(&hm_big_counts.cached_bytes) > cache_bound())
-        hm_big_trim(0, cache_bound());
+    if (size > before)
+        keep_to_bound();
     return b->base;
 }

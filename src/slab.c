@@ -256,11 +256,8 @@ static uint64_t take_bits(_Atomic uint64_t *word, unsigned want, unsigned cls,
     if (bits == 0)
         return 0;
     uint64_t rest = bits;
-    if ((unsigned)__builtin_popcountll(bits) > want)
-        for (unsigned i = 0; i < want; i++)
-            rest &= rest - 1;
-    else
-        rest = 0;
+    for (unsigned i = 0; i < want && rest != 0; i++)
+        rest &= rest - 1;
     bits &= ~rest;
     /* Only this thread clears bits (B2), so all of these are still set. Acquire pairs
      * with the release of the thread that freed the blocks. */

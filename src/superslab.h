@@ -80,6 +80,14 @@ struct hm_superslab_counts {
 };
 extern struct hm_superslab_counts hm_superslab_counts;
 
+/* How many are mapped now. In this order: one that comes and goes between the two looks
+ * must not make it less than none. */
+HM_INLINE uint64_t hm_superslab_mapped(void)
+{
+    uint64_t released = hm_load_acquire(&hm_superslab_counts.released);
+    return hm_load_relaxed(&hm_superslab_counts.mapped) - released;
+}
+
 /* After hm_window_init; options must be in force. */
 void hm_superslab_init(unsigned shards);
 unsigned hm_superslab_shards(void);

@@ -142,9 +142,8 @@ static void charge(struct hm_tcache *tc, size_t bytes)
  * part of heap_cache_share of what is mapped for SuperSlabs. */
 static size_t bytes_bound(void)
 {
-    uint64_t mapped = hm_load_relaxed(&hm_superslab_counts.mapped) -
-                      hm_load_relaxed(&hm_superslab_counts.released);
-    size_t share = mapped * hm_opt.superslab_size / 100 * HM_LIVE(heap_cache_share);
+    size_t mapped = hm_superslab_mapped() * hm_opt.superslab_size;
+    size_t share = mapped / 100 * HM_LIVE(heap_cache_share);
     unsigned sharers = hm_load_relaxed(&threads.threads);
     return HM_LIVE(tls_cache_bytes) + share / hm_max(sharers, 1);
 }

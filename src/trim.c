@@ -57,10 +57,8 @@ static void reclaim(uint64_t now)
  * blocks keep the SuperSlabs from being empty. */
 static bool much_is_dirty(void)
 {
-    uint64_t mapped = hm_load_relaxed(&hm_superslab_counts.mapped) -
-                      hm_load_relaxed(&hm_superslab_counts.released);
     return hm_load_relaxed(&hm_superslab_counts.dirty_units) * DIRTY_PART >
-           mapped * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
+           hm_superslab_mapped() * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
 }
 
 void hm_trim_tick_slow(struct hm_tcache *tc)
