@@ -10,7 +10,7 @@ man/hakmem.conf.5: man/hakmem.conf.5.in src/optdoc
 	$(AM_V_at)src/optdoc >$@.options
 	$(AM_V_at)$(SED) -e '/^@OPTIONS@$$/{r $@.options' -e 'd' -e '}' \
 		-e 's|@[s]ysconfdir@|$(sysconfdir)|g; s|@[d]atadir@|$(datadir)|g' \
-		$(srcdir)/man/hakmem.conf.5.in >$@.tmp
+		-e 's|@[P]ACKAGE@|$(PACKAGE)|g' $(srcdir)/man/hakmem.conf.5.in >$@.tmp
 	$(AM_V_at)rm $@.options && mv $@.tmp $@
 CLEANFILES += man/hakmem.conf.5 man/hakmem.conf.5.tmp man/hakmem.conf.5.options
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* optdoc: prints the option table as the part of hakmem.conf(5) that lists the options.
- * A program that the build runs on the building machine; not part of the library, so it
- * takes nothing from it but option.h and option.def. */
+/* optdoc: prints the option table as the part of hakmem.conf(5) that lists the options,
+ * or, as `optdoc --conf`, as that of the sample hakmem.conf. A program that the build
+ * runs on the building machine; not part of the library, so it takes nothing from it but
+ * option.h and option.def. */
 #include "option.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Lines of a manual page's source are at most 80 characters long. */
-static void print_wrapped(const char *text)
+/* Both texts have lines of at most 80 characters. */
+static void print_wrapped(const char *start, const char *text)
 {
     size_t column = 0;
 
@@ -19,7 +20,7 @@ static void print_wrapped(const char *text)
             putchar('\n');
             column = 0;
         }
-        column += (size_t)printf("%s%.*s", column > 0 ? " " : "", (int)word, text);
+        column += (size_t)printf("%s%.*s", column > 0 ? " " : start, (int)word, text);
         text += word;
         text += strspn(text, " ");
     }
@@ -72,25 +73,44 @@ static void print_values(enum hm_option_type type, const char *min, const char *
     }
 }
 
-/* One item of the list that the page has opened. */
-static void print_option(const char *name, enum hm_option_type type, const char *def,
-                         const char *min, const char *max, enum hm_option_when when,
-                         const char *sentence)
+static const char *when_text(enum hm_option_when when)
 {
-    printf(".It Ic %s\n", name);
-    print_wrapped(sentence);
-    printf(".Pp\nTakes ");
-    print_values(type, min, max);
-    printf(".\nDefault:\n.Ql %s .\n%s\n", def,
-           when == HM_OPTION_LIVE ? "May change while the process runs."
-                                  : "Fixed at process start.");
+    return when == HM_OPTION_LIVE ? "May change while the process runs."
+                                  : "Fixed at process start.";
 }
 
-int main(void)
+/* One item of the list that the page has opened. */
+static void print_item(const struct hm_option_info *o)
 {
+    printf(".It Ic %s\n", o->name);
+    print_wrapped("", o->sentence);
+    printf(".Pp\nTakes ");
+    print_values(o->type, o->min, o->max);
+    printf(".\nDefault:\n.Ql %s .\n%s\n", o->def, when_text(o->when));
+}
+
+/* One paragraph of comments. The option itself, too, is one, with its default: whoever
+ * takes the # away begins with what is in force anyway. */
+static void print_setting(const struct hm_option_info *o)
+{
+    putchar('\n');
+    print_wrapped("# ", o->sentence);
+    printf("# Takes ");
+    print_values(o->type, o->min, o->max);
+    printf(". %s\n#%s = %s\n", when_text(o->when), o->name, o->def);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct hm_option_info options[] = {
 #define HM_OPTION(name, type, def, min, max, when, sentence) \
-    print_option(#name, HM_OPTION_##type, def, min, max, HM_OPTION_##when, sentence);
+    {#name, HM_OPTION_##type, HM_OPTION_##when, def, min, max, sentence, 0},
 #include "option.def"
 #undef HM_OPTION
+    };
+    bool conf = argc == 2 && strcmp(argv[1], "--conf") == 0;
+
+    for (size_t i = 0; i < HM_ARRAY_LEN(options); i++)
+        (conf ? print_setting : print_item)(&options[i]);
     return ferror(stdout) || fflush(stdout) != 0;
 }

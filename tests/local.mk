@@ -226,7 +226,8 @@ command_tests = \
 	tests/command/doctor.t \
 	tests/command/explain.t \
 	tests/command/profiles.t \
-	tests/command/run.t
+	tests/command/run.t \
+	tests/command/sample.t
 
 # static: libhakmem.a in a program without a dynamic linker --------------------------------
 
