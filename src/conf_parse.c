@@ -211,6 +211,13 @@ static bool read_line(struct hm_conf_reader *r, struct hm_span whole,
     return true;
 }
 
+/* Every process reads its files several times over, and much of a file may be remarks. */
+static bool is_remark(const struct hm_conf_reader *r, struct hm_span whole)
+{
+    return r->syntax == HM_CONF_FILE && whole.n <= HM_CONF_LINE_MAX &&
+           (whole.n == 0 || whole.s[0] == '#');
+}
+
 bool hm_conf_read(struct hm_conf_reader *r, struct hm_conf_item *item)
 {
     const char separator = r->syntax == HM_CONF_FILE ? '\n' : ',';
@@ -218,7 +225,7 @@ bool hm_conf_read(struct hm_conf_reader *r, struct hm_conf_item *item)
     while (r->at < r->end) {
         struct hm_span rest = {r->at, (size_t)(r->end - r->at)};
         struct hm_span whole = up_to(rest, separator);
-        bool found = read_line(r, whole, item);
+        bool found = !is_remark(r, whole) && read_line(r, whole, item);
 
         r->at += whole.n + (whole.n < rest.n);
         if (r->syntax == HM_CONF_FILE) {
