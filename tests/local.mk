@@ -237,6 +237,7 @@ tests_static_test_static_LDFLAGS = $(AM_LDFLAGS) -all-static
 # meta: rules about the sources and about what is built -----------------------------------
 
 meta_tests = \
+	tests/meta/dist.t \
 	tests/meta/docs.t \
 	tests/meta/elf.t \
 	tests/meta/fastpath.t \
@@ -301,4 +302,5 @@ EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm
 	tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
 	tests/meta/Repo.pm \
-	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden
+	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden \
+	tests/meta/tarball.golden

@@ -11,7 +11,9 @@ my @library = grep { !m{/optdoc\.c$} } files('src/*.[ch]', 'src/*.def');
 my @c = (files('include/hakmem/*.h', 'src/*.[ch]', 'src/*.def', 'command/*.[ch]', 'tests/*.[ch]',
     'tests/*/*.[ch]', 'tests/*/*.cc', 'bench/*.[ch]'));
 my @all = (@c, files('*.ac', '*.am', '*.in', '*/*.mk', 'm4/hm_*.m4', '*.sh', '*/*.sh',
-    'src/*.map', 'tests/*/*.t', 'tests/*/*.pm', 'profiles/*.conf', 'man/*'));
+    'src/*.map', 'tests/*/*.t', 'tests/*/*.pm', 'tests/*/*.pml', 'profiles/*.conf', 'man/*',
+    'etc/*.in', 'command/completions/*', 'bench/run', 'bench/*/*.py', 'bench/programs/*',
+    'tools/*', '.ci/*', 'debian/rules', 'debian/tests/*'));
 # Made by autoheader, by automake, and from hakmem.conf.5.in.
 @all = grep { !m{^build-aux/|^config\.h\.in$|^Makefile\.in$|^man/hakmem\.conf\.5$} } @all;
 
