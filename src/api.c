@@ -20,8 +20,7 @@ HM_EXPORT const char *hakmem_version(void)
 
 HM_EXPORT const char *hakmem_profile(void)
 {
-    hm_heap_init();
-    return hm_conf_profile();
+    return hm_heap_profile();
 }
 
 /* Hands a text out as snprintf does. The sink is there to be terminated here. */

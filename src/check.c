@@ -474,7 +474,8 @@ static void check_layers(void)
 unsigned hm_check_heap(void)
 {
     struct finding findings[REPORTED_MAX];
-    hm_heap_init();
+    if (!hm_heap_is_on())
+        return 0;
     bool alone = !inherited && is_alone();
     if (!hm_lock_acquire(&check.lock))
         return 0;

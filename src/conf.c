@@ -29,6 +29,7 @@ struct load {
     const struct hm_conf_source *files;
     struct hm_conf_env env;
     struct hm_conf_exe exe;
+    bool no_next; /* as in struct hm_sys_start */
     bool intact; /* the active profile's ancestry is, so its sections count */
     /* Which generation set a value: 1 the profile, 2 its parent, …; 0: none yet. */
     uint32_t generation[HM_OPTION_COUNT];
@@ -284,6 +285,19 @@ static struct hm_span choose(struct load *load)
     return choice;
 }
 
+/* A process whose only malloc is ours cannot do without it. */
+static void stay_enabled(void)
+{
+    const struct hm_conf_origin standard = {.kind = HM_CONF_BUILTIN};
+    char origin[HM_CONF_ORIGIN_MAX];
+
+    hm_warn("%s: enabled is no, expected yes where no other malloc is within reach (a "
+            "static program, or not glibc); using yes",
+            origin_text(HM_OPT_enabled, origin));
+    hm_opt.enabled = true;
+    hm_conf_origin_keep(HM_OPT_enabled, &standard);
+}
+
 static void report_trouble(const struct load *load, enum trouble trouble,
                            const struct hm_conf_found *parent, const char *fallback)
 {
@@ -315,6 +329,8 @@ static void report_all(struct load *load)
     report_trouble(load, load->standard.trouble, &load->standard.parent,
                    "the built-in defaults");
     reconcile();
+    if (!hm_opt.enabled && load->no_next)
+        stay_enabled();
     hm_conf_report_files(&r);
     if (load->env.options != NULL)
         hm_conf_report_options(&r, load->env.options);
@@ -337,7 +353,7 @@ static void report(struct load *load)
 
 static void begin(struct load *load, const struct hm_sys_start *start)
 {
-    *load = (struct load){.files = NULL};
+    *load = (struct load){.no_next = start->no_next};
     hm_conf_exe_init(&load->exe, start);
     memcpy(active, "default", sizeof "default");
     hm_fail_init(active, start->secure);

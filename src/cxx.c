@@ -2,8 +2,7 @@
 #include "cxx.h"
 #include "fail.h"
 #include "heap.h"
-
-#include <dlfcn.h>
+#include "symbol.h"
 
 typedef void (*new_handler)(void);
 typedef void *(*nothrow_new)(size_t size, const void *tag);
@@ -24,34 +23,10 @@ extern new_handler std_get_new_handler(void) __asm__("_ZSt15get_new_handlerv")
 extern void std_throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv")
     __attribute__((weak));
 
-/* A symbol of the C++ library that the caller's object was linked with. An extension
- * module brings one along by dlopen(RTLD_LOCAL), invisible to weak references. Only
- * failure comes here, without any lock of ours, so the loader's allocations and locks do
- * no harm. */
-#ifdef PIC
-static void *find_symbol(const void *in, const char *name)
-{
-    Dl_info info;
-    if (dladdr(in, &info) == 0)
-        return NULL;
-    void *object = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    if (object == NULL)
-        object = dlopen(NULL, RTLD_LAZY | RTLD_NOLOAD); /* the program itself */
-    if (object == NULL)
-        return NULL;
-    void *symbol = dlsym(object, name);
-    dlclose(object);
-    return symbol;
-}
-#else
-/* A static program has its C++ library at hand, or none. */
-static void *find_symbol(const void *in, const char *name)
-{
-    (void)in;
-    (void)name;
-    return NULL;
-}
-#endif
+/* Otherwise a symbol is looked for in the C++ library that the caller's object was linked
+ * with: an extension module brings one along by dlopen(RTLD_LOCAL), invisible to weak
+ * references. Only failure comes here, without any lock of ours, so the loader's
+ * allocations and locks do no harm. */
 
 typedef new_handler (*handler_getter)(void);
 
@@ -59,7 +34,7 @@ static handler_getter find_handler_getter(void *caller)
 {
     handler_getter get = std_get_new_handler;
     if (get == NULL)
-        *(void **)&get = find_symbol(caller, "_ZSt15get_new_handlerv");
+        *(void **)&get = hm_symbol_find(caller, "_ZSt15get_new_handlerv");
     return get;
 }
 
@@ -70,10 +45,9 @@ static bool catching_new(size_t size, size_t align, const void *in_library, void
 {
     static const char tag; /* std::nothrow is an empty object */
     bool aligned = align > HM_ALIGNMENT;
-    void *symbol = find_symbol(in_library, aligned ? NOTHROW_ALIGNED_NEW : NOTHROW_NEW);
-    Dl_info library, found;
-    if (symbol == NULL || dladdr(in_library, &library) == 0 ||
-        dladdr(symbol, &found) == 0 || library.dli_fbase != found.dli_fbase)
+    void *symbol =
+        hm_symbol_find(in_library, aligned ? NOTHROW_ALIGNED_NEW : NOTHROW_NEW);
+    if (symbol == NULL || !hm_symbol_same_object(symbol, in_library))
         return false;
     nothrow_new plain;
     nothrow_aligned_new with_align;
@@ -99,7 +73,7 @@ void *hm_cxx_new_failed(size_t size, size_t align, bool nothrow, void *caller)
         return NULL;
     void (*throw_bad_alloc)(void) = std_throw_bad_alloc;
     if (throw_bad_alloc == NULL)
-        *(void **)&throw_bad_alloc = find_symbol(caller, "_ZSt17__throw_bad_allocv");
+        *(void **)&throw_bad_alloc = hm_symbol_find(caller, "_ZSt17__throw_bad_allocv");
     if (throw_bad_alloc != NULL)
         throw_bad_alloc();
     hm_fail_misuse("operator new", NULL, "out of memory, and no C++ library to throw");

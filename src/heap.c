@@ -6,6 +6,7 @@
 #include "helper.h"
 #include "medium.h"
 #include "meta.h"
+#include "next.h"
 #include "option.h"
 #include "os.h"
 #include "trim.h"
@@ -17,15 +18,21 @@
 
 enum { UNREADY, PREPARING, READY };
 static _Atomic uint32_t readiness;
+/* Ready, and `enabled`. Otherwise there are no layers, no thread ever starts a cache, so
+ * that all calls come here, and what comes here goes to the next malloc. */
+static _Atomic bool on;
 
 static HM_COLD void prepare(void)
 {
     struct hm_sys_start start;
     hm_sys_start_facts(&start);
+    start.no_next = !hm_next_exists();
     hm_os_init(start.page_size);
     hm_clock_update();
     hm_meta_init();
     hm_conf_load(&start);
+    if (!hm_opt.enabled)
+        return;
     /* Address space is free only where it is not limited. */
     size_t window =
         hm_os_address_limit() == SIZE_MAX ? hm_pow2_ceil(4 * hm_os_memory()) : 0;
@@ -40,6 +47,7 @@ static HM_COLD void prepare(void)
     hm_tcache_init();
     if (hm_opt.prewarm > 0)
         hm_superslab_prewarm(hm_opt.prewarm);
+    hm_store_release(&on, true); /* all of the above is const or synchronised from here */
 }
 
 HM_COLD void hm_heap_init(void)
@@ -56,15 +64,24 @@ HM_COLD void hm_heap_init(void)
         hm_sys_futex_wait(&readiness, PREPARING, 0);
 }
 
+HM_COLD bool hm_heap_is_on(void)
+{
+    hm_heap_init();
+    return hm_load_relaxed(&on);
+}
+
+/* Whether to go on here, rather than in the next malloc: the first question of every slow
+ * path. */
+HM_INLINE bool is_on(void)
+{
+    return HM_LIKELY(hm_load_acquire(&on)) || hm_heap_is_on();
+}
+
 /* The calling thread's cache, or NULL (tcache.h). */
 static struct hm_tcache *cache(void)
 {
     struct hm_tcache *tc = hm_tcache_self->cache;
-    if (HM_LIKELY(tc != NULL))
-        return tc;
-    if (HM_UNLIKELY(hm_load_acquire(&readiness) != READY))
-        hm_heap_init();
-    return hm_tcache_start();
+    return HM_LIKELY(tc != NULL) ? tc : hm_tcache_start();
 }
 
 /* Allocation. */
@@ -122,12 +139,16 @@ static void *allocate(size_t size, size_t align, bool *zeroed, const void *calle
 void *hm_heap_malloc(size_t size, const void *caller)
 {
     bool zeroed;
+    if (!is_on())
+        return hm_next_malloc(size);
     return allocate(size, HM_ALIGNMENT, &zeroed, caller);
 }
 
 void *hm_heap_calloc(size_t size)
 {
     bool zeroed;
+    if (!is_on())
+        return hm_next_calloc(size);
     void *block = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
     return block == NULL || zeroed ? block : memset(block, 0, size);
 }
@@ -135,12 +156,15 @@ void *hm_heap_calloc(size_t size)
 void *hm_heap_memalign(size_t align, size_t size)
 {
     bool zeroed;
+    if (!is_on())
+        return hm_next_memalign(align, size);
     return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed, NULL);
 }
 
 size_t hm_heap_good_size(size_t size)
 {
-    hm_heap_init();
+    if (!is_on())
+        return size; /* not more than that is known */
     unsigned cls = hm_class_of(size);
     if (cls != 0)
         return hm_classes[cls].size;
@@ -230,6 +254,8 @@ static size_t usable(const struct found *f, const void *p)
 
 size_t hm_heap_usable(const void *p, const char *call)
 {
+    if (!is_on())
+        return hm_next_usable(p);
     struct found f = find(p, call);
     return usable(&f, p);
 }
@@ -259,6 +285,10 @@ void hm_heap_free(void *p, const void *caller)
 {
     if (p == NULL)
         return;
+    if (!is_on()) {
+        hm_next_free(p);
+        return;
+    }
     struct found f = find(p, "free");
     release(&f, p, "free", caller);
 }
@@ -277,6 +307,8 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
 
 void *hm_heap_realloc(void *p, size_t size)
 {
+    if (!is_on())
+        return hm_next_realloc(p, size);
     struct found f = find(p, "realloc");
     if (size == 0) {
         release(&f, p, "realloc", NULL);
@@ -312,8 +344,16 @@ void *hm_heap_realloc(void *p, size_t size)
 
 size_t hm_heap_trim(void)
 {
-    hm_heap_init();
+    if (!is_on()) {
+        hm_next_trim(0);
+        return 0; /* how much it was is not told */
+    }
     return hm_trim_now(hm_tcache_self->cache);
+}
+
+const char *hm_heap_profile(void)
+{
+    return hm_heap_is_on() ? hm_conf_profile() : "none (enabled = no)";
 }
 
 void hm_heap_thread_flush(void)

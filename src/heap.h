@@ -23,6 +23,11 @@ size_t hm_heap_good_size(size_t size);
 
 /* Makes the library ready; returns at once when it is. */
 void hm_heap_init(void);
+/* The same. False: the option `enabled` is no; all of the above, and hm_heap_trim, then
+ * call the next malloc (next.h). */
+bool hm_heap_is_on(void);
+/* The profile in force, for people to read: one that is off has none. */
+const char *hm_heap_profile(void);
 size_t hm_heap_trim(void);
 void hm_heap_thread_flush(void);
 /* To be called after options have changed. */

@@ -45,6 +45,8 @@ HM_SOURCES = \
 	src/memlimit.h \
 	src/meta.c \
 	src/meta.h \
+	src/next.c \
+	src/next.h \
 	src/option.c \
 	src/option.def \
 	src/option.h \
@@ -63,6 +65,8 @@ HM_SOURCES = \
 	src/slab.h \
 	src/superslab.c \
 	src/superslab.h \
+	src/symbol.c \
+	src/symbol.h \
 	src/sys.c \
 	src/sys.h \
 	src/tcache.c \

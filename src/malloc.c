@@ -7,13 +7,13 @@
  * renames all of them. */
 #include "cxx.h"
 #include "heap.h"
+#include "next.h"
 #include "os.h"
 #include "process.h"
 #include "report.h"
 #include "tcache.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,34 +203,40 @@ HM_FREE_NAME(cfree);
 
 HM_EXPORT int malloc_trim(size_t pad)
 {
-    (void)pad; /* bytes to keep at the top of a heap that grows by brk: there is none */
+    if (!hm_heap_is_on())
+        return hm_next_trim(pad);
+    /* pad: bytes to keep at the top of a heap that grows by brk. There is none. */
     return hm_heap_trim() > 0;
 }
 
 HM_EXPORT int mallopt(int param, int value)
 {
-    (void)value;
+    if (!hm_heap_is_on())
+        return hm_next_mallopt(param, value);
     return hm_report_mallopt(param);
 }
 
 HM_EXPORT void malloc_stats(void)
 {
-    hm_report_stats();
+    if (!hm_heap_is_on())
+        hm_next_stats();
+    else
+        hm_report_stats();
 }
 
 HM_EXPORT int malloc_info(int options, FILE *out)
 {
-    return hm_report_info(options, out);
+    return hm_heap_is_on() ? hm_report_info(options, out) : hm_next_info(options, out);
 }
 
 HM_EXPORT struct mallinfo2 mallinfo2(void)
 {
-    return hm_report_mallinfo();
+    return hm_heap_is_on() ? hm_report_mallinfo() : hm_next_mallinfo();
 }
 
 static struct mallinfo narrow_mallinfo(void)
 {
-    struct mallinfo2 i = hm_report_mallinfo();
+    struct mallinfo2 i = mallinfo2();
     return (struct mallinfo){.arena = (int)i.arena,
                              .ordblks = (int)i.ordblks,
                              .hblks = (int)i.hblks,

@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "helper.h"
 #include "meta.h"
+#include "next.h"
 #include "option.h"
 #include "report.h"
 #include "tcache.h"
@@ -68,7 +69,10 @@ static void fork_child(void)
 
 void hm_process_load(void)
 {
-    hm_heap_init();
+    if (!hm_heap_is_on()) {
+        hm_next_load();
+        return;
+    }
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hm_helper_load();
 }

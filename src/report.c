@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 #include "big.h"
-#include "conf.h"
 #include "heap.h"
 #include "medium.h"
 #include "meta.h"
@@ -117,7 +116,7 @@ void hm_report_text(struct hm_text *out)
 {
     struct hakmem_stats s;
     hm_report_gather(&s);
-    hm_text_printf(out, "hakmem %s, profile %s\n", hakmem_version(), hm_conf_profile());
+    hm_text_printf(out, "hakmem %s, profile %s\n", hakmem_version(), hm_heap_profile());
 #define PRINT(name) hm_text_printf(out, "  %-20s %16lu\n", #name, (unsigned long)s.name);
     FIELDS(PRINT)
 #undef PRINT
@@ -135,7 +134,7 @@ void hm_report_json(struct hm_text *out)
     struct hakmem_stats s;
     hm_report_gather(&s);
     hm_text_printf(out, "{\"version\":\"%s\",\"profile\":\"%s\"", hakmem_version(),
-                   hm_conf_profile());
+                   hm_heap_profile());
 #define PRINT(name) hm_text_printf(out, ",\"%s\":%lu", #name, (unsigned long)s.name);
     FIELDS(PRINT)
 #undef PRINT

@@ -56,6 +56,7 @@ struct hm_sys_start {
     size_t page_size;   /* AT_PAGESZ */
     const char *execfn; /* AT_EXECFN, or NULL */
     const char *exe;    /* the executable's path; NULL: /proc/self/exe tells */
+    bool no_next;       /* there is no malloc but ours; not a fact that is read */
 };
 void hm_sys_start_facts(struct hm_sys_start *out);
 

@@ -200,11 +200,16 @@ tests_dlopen_test_dlopen_LDADD = $(CMOCKA_LIBS)
 tests_early_early_lib_la_SOURCES = tests/early/early_lib.c
 tests_early_early_lib_la_LDFLAGS = $(module_ldflags) -Wl,-init,early_init -Wl,-fini,late_fini
 
+# disabled.t runs it with the library and without: it is not linked with it.
+preload_helpers = tests/preload/passes
+tests_preload_passes_LDADD =
+
 scripts = \
 	tests/early/early.t \
 	tests/preload/active.t \
 	tests/preload/bare.t \
 	tests/preload/conf.t \
+	tests/preload/disabled.t \
 	tests/preload/gcc.t \
 	tests/preload/git.t \
 	tests/preload/hostile.t \
@@ -272,6 +277,7 @@ endif
 TESTS += $(command_tests)
 
 if !SANITIZER
+check_PROGRAMS += $(preload_helpers)
 TESTS += $(scripts) $(meta_tests)
 if HAVE_CMOCKA
 check_PROGRAMS += $(api_tests) $(api_helpers)

@@ -45,6 +45,10 @@ is("$answer->{profile} $answer->{profile_origin}", 'low-memory -p', '-p picks th
 is("$answer->{profile} $answer->{profile_origin}", 'default HAKMEM_PROFILE',
     '... as does the environment');
 
+(undef, $option) = explained(\%env, 'explain', '--json', '-o', 'enabled=no');
+is("$option->{enabled}{value} $option->{enabled}{origin}", 'no HAKMEM_OPTIONS',
+    'whether the library is enabled');
+
 my $text = hakmem(\%env, 'explain');
 like($text->{out}, qr/^profile +mine +\Q$file\E:1 +-$/m, 'the profile, in words');
 like($text->{out}, qr/^thp +never +HAKMEM_OPTIONS +advise from .*throughput, inherit by default$/m,

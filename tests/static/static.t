@@ -37,4 +37,10 @@ for my $ours (
     ok(exists $defined{$ours}, "$ours is");
 }
 
+# There is no other malloc in it that calls could be left to.
+my $off = run({ plain => 1, options => 'enabled=no' }, $program);
+is($off->{status}, 0, 'it cannot be disabled');
+like($off->{err}, qr/^hakmem: HAKMEM_OPTIONS: enabled is no, expected yes .*; using yes$/m,
+    'and says so');
+
 done_testing();

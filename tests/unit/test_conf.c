@@ -365,6 +365,26 @@ static void a_secure_process_ignores_the_environment_in_silence(void **state)
     assert_string_equal(value("prewarm"), "5");
 }
 
+/* A process whose only malloc is ours. */
+static void a_process_without_another_malloc_stays_enabled(void **state)
+{
+    const char *env[] = {"HAKMEM_OPTIONS=enabled=no", NULL};
+    struct hm_sys_start start = {
+        .envp = (char **)(void *)env, .page_size = 4096, .no_next = true};
+
+    (void)state;
+    assert_string_equal(
+        load_start("!shards = 2\n", &start),
+        "hakmem: HAKMEM_OPTIONS: enabled is no, expected yes where no other malloc is "
+        "within reach (a static program, or not glibc); using yes\n");
+    assert_string_equal(value("enabled"), "yes");
+    assert_string_equal(ORIGIN(enabled), "built-in");
+    start.no_next = false;
+    assert_string_equal(load_start("", &start), "");
+    assert_string_equal(value("enabled"), "no");
+    assert_string_equal(ORIGIN(enabled), "HAKMEM_OPTIONS");
+}
+
 /* ---- hm_option_get, hm_option_set ----------------------------------------------------
  */
 
@@ -425,6 +445,7 @@ int main(void)
         cmocka_unit_test(over_long_values_are_refused),
         cmocka_unit_test(a_missing_environment_is_an_empty_one),
         cmocka_unit_test(a_secure_process_ignores_the_environment_in_silence),
+        cmocka_unit_test(a_process_without_another_malloc_stays_enabled),
         cmocka_unit_test(live_options_can_be_set),
     };
 
