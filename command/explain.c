@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "diag.h"
 #include "foreign.h"
+#include "history.h"
 #include "out.h"
 #include "program.h"
 #include "view.h"
@@ -203,10 +204,8 @@ struct answer {
     char *profile;
     const char *profile_origin;
     struct hm_view_value values[HM_OPTION_COUNT];
-    struct hm_view_value before[HM_OPTION_COUNT]; /* without HAKMEM_OPTIONS */
 };
 
-/* Loads twice, since HAKMEM_OPTIONS leaves no trace of what it overrides. */
 static void load(const struct explain *e, struct answer *a)
 {
     struct hm_view_env env = {.profile = get(e->envp, "HAKMEM_PROFILE"),
@@ -215,17 +214,12 @@ static void load(const struct explain *e, struct answer *a)
                               .exe = e->exe,
                               .invoked = e->invoked,
                               .secure = e->secure};
-    const char *options = env.options;
-    const char *wish = e->profile != NULL ? e->profile : env.profile;
 
-    env.profile = wish;
-    env.options = NULL;
-    hm_view_load(&env);
-    hm_view_values(a->before);
-    env.options = options;
+    if (e->profile != NULL)
+        env.profile = e->profile;
     if (e->options != NULL)
-        env.options = options != NULL && options[0] != '\0'
-                          ? hm_out_format("%s,%s", options, e->options)
+        env.options = env.options != NULL && env.options[0] != '\0'
+                          ? hm_out_format("%s,%s", env.options, e->options)
                           : e->options;
     hm_view_load(&env);
     hm_view_values(a->values);
@@ -235,27 +229,60 @@ static void load(const struct explain *e, struct answer *a)
         a->profile_origin = "-p";
 }
 
-/* What the value has taken the place of: "2 from profile mine, 0 by default"; NULL:
- * nothing. */
-static char *overridden(const struct answer *a, enum hm_option_id id)
-{
-    const struct hm_view_value *now = &a->values[id], *before = &a->before[id];
-    char *standard = hm_out_format("%s by default", hm_option_table[id].def);
-    char *text;
+/* What a value has taken the place of, strongest first, and what it refused. */
+struct overridden {
+    struct {
+        const char *value, *origin;
+    } *list;
+    size_t count;
+    const struct hm_history_entry *refused; /* the last; NULL: nothing */
+};
 
-    if (strcmp(now->origin, "built-in") == 0) {
-        free(standard);
-        return NULL;
+static void add(struct overridden *o, const char *value, const char *origin)
+{
+    o->list = hm_out_realloc(o->list, (o->count + 1) * sizeof *o->list);
+    o->list[o->count].value = value;
+    o->list[o->count++].origin = origin;
+}
+
+/* `standard` is what there is without any file and variable. */
+static struct overridden overridden(unsigned whose, const char *standard)
+{
+    const struct hm_history *h = hm_history_of(whose);
+    struct overridden o = {.list = NULL};
+    bool is_set = false;
+
+    for (size_t i = h->count; i-- > 0;) {
+        const struct hm_history_entry *entry = &h->entries[i];
+
+        if (entry->refused)
+            o.refused = entry;
+        else if (is_set)
+            add(&o, entry->value, entry->origin);
+        is_set |= !entry->refused;
     }
-    if (strcmp(now->origin, before->origin) == 0 ||
-        strcmp(before->origin, "built-in") == 0)
-        return standard;
-    text = hm_out_format("%s from %s, %s", before->value, before->origin, standard);
-    free(standard);
-    return text;
+    if (is_set)
+        add(&o, standard, "built-in");
+    return o;
 }
 
 /* Writing ---------------------------------------------------------------------------- */
+
+static void print_overridden_json(struct hm_json *j, unsigned whose, const char *standard)
+{
+    struct overridden o = overridden(whose, standard);
+
+    hm_json_array(j, "overrides");
+    for (size_t i = 0; i < o.count; i++) {
+        hm_json_object(j, NULL);
+        hm_json_string(j, "value", o.list[i].value);
+        hm_json_string(j, "origin", o.list[i].origin);
+        hm_json_end(j);
+    }
+    hm_json_end(j);
+    hm_json_string(j, "refused", o.refused != NULL ? o.refused->value : NULL);
+    free(o.list);
+}
 
 static void print_json(const struct answer *a, const struct hm_foreign *foreign,
                        size_t count)
@@ -265,18 +292,18 @@ static void print_json(const struct answer *a, const struct hm_foreign *foreign,
     hm_json_object(&j, NULL);
     hm_json_string(&j, "profile", a->profile);
     hm_json_string(&j, "profile_origin", a->profile_origin);
+    hm_json_object(&j, "profile_choice");
+    print_overridden_json(&j, HM_CONF_ORIGIN_PROFILE, "default");
+    hm_json_end(&j);
     hm_json_array(&j, "options");
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
-        char *over = overridden(a, id);
-
         hm_json_object(&j, NULL);
         hm_json_string(&j, "name", hm_option_table[id].name);
         hm_json_string(&j, "value", a->values[id].value);
         hm_json_string(&j, "origin", a->values[id].origin);
-        hm_json_string(&j, "overrides", over);
+        print_overridden_json(&j, id, hm_option_table[id].def);
         hm_json_string(&j, "reason", a->values[id].reason);
         hm_json_end(&j);
-        free(over);
     }
     hm_json_end(&j);
     hm_json_array(&j, "other_allocators");
@@ -291,6 +318,46 @@ static void print_json(const struct answer *a, const struct hm_foreign *foreign,
     hm_json_end(&j);
 }
 
+/* "2 from profile mine, 0 by default; refused 8 from HAKMEM_OPTIONS". */
+static char *overridden_text(unsigned whose, const char *standard)
+{
+    struct overridden o = overridden(whose, standard);
+    char *text = hm_out_strdup("");
+
+    for (size_t i = 0; i < o.count; i++) {
+        const bool is_last = i + 1 == o.count;
+        char *longer =
+            hm_out_format("%s%s%s %s%s", text, i > 0 ? ", " : "", o.list[i].value,
+                          is_last ? "by default" : "from ",
+                          is_last ? "" : o.list[i].origin);
+
+        free(text);
+        text = longer;
+    }
+    if (o.refused != NULL) {
+        char *longer = hm_out_format("%s%srefused %s from %s", text,
+                                     o.count > 0 ? "; " : "", o.refused->value,
+                                     o.refused->origin);
+
+        free(text);
+        text = longer;
+    }
+    free(o.list);
+    return text;
+}
+
+static void add_row(struct hm_table *t, const char *name, const char *value,
+                    const char *origin, unsigned whose, const char *standard)
+{
+    char *over = overridden_text(whose, standard);
+
+    hm_table_add(t, "%s", name);
+    hm_table_add(t, "%s", value);
+    hm_table_add(t, "%s", origin);
+    hm_table_add(t, "%s", over[0] != '\0' ? over : "-");
+    free(over);
+}
+
 static void print_text(const struct answer *a, const struct hm_foreign *foreign,
                        size_t count)
 {
@@ -299,19 +366,11 @@ static void print_text(const struct answer *a, const struct hm_foreign *foreign,
 
     for (size_t i = 0; i < HM_ARRAY_LEN(heading); i++)
         hm_table_add(&t, "%s", heading[i]);
-    hm_table_add(&t, "profile");
-    hm_table_add(&t, "%s", a->profile);
-    hm_table_add(&t, "%s", a->profile_origin);
-    hm_table_add(&t, "-");
-    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
-        char *over = overridden(a, id);
-
-        hm_table_add(&t, "%s", hm_option_table[id].name);
-        hm_table_add(&t, "%s", a->values[id].value);
-        hm_table_add(&t, "%s", a->values[id].origin);
-        hm_table_add(&t, "%s", over != NULL ? over : "-");
-        free(over);
-    }
+    add_row(&t, "profile", a->profile, a->profile_origin, HM_CONF_ORIGIN_PROFILE,
+            "default");
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++)
+        add_row(&t, hm_option_table[id].name, a->values[id].value, a->values[id].origin,
+                id, hm_option_table[id].def);
     hm_table_print(&t);
     if (count > 0)
         puts("\nSettings of other allocators have no effect on libhakmem. Nearest to "

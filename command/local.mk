@@ -39,6 +39,8 @@ command_hakmem_SOURCES = \
 	command/explain.c \
 	command/foreign.c \
 	command/foreign.h \
+	command/history.c \
+	command/history.h \
 	command/library.c \
 	command/library.h \
 	command/machine.c \

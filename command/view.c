@@ -6,6 +6,7 @@
 #include "conf_origin.h"
 #include "conf_texts.h"
 #include "diag.h"
+#include "history.h"
 #include "out.h"
 #include "profiles_whole.h"
 #include <stdlib.h>
@@ -29,15 +30,53 @@ static char *variable(const char *name, const char *value)
 /* The name of no program. */
 #define ANY_PROGRAM "/"
 
-static void load(char **envp, const struct hm_view_env *env)
+static struct hm_sys_start start_of(char **envp, const struct hm_view_env *env)
 {
-    struct hm_sys_start start = {.envp = envp,
+    return (struct hm_sys_start){.envp = envp,
                                  .secure = env->secure,
                                  .page_size = (size_t)sysconf(_SC_PAGESIZE),
                                  .execfn = env->invoked,
                                  .exe = env->exe != NULL ? env->exe : ANY_PROGRAM};
+}
 
+static void load(char **envp, const struct hm_view_env *env)
+{
+    const struct hm_sys_start start = start_of(envp, env);
+
+    hm_history_begin();
     hm_conf_load(&start);
+}
+
+/* The files that a process with this environment reads. Which of them cannot be used, a
+ * load tells. */
+static struct hm_conf_source *files_of(const struct hm_view_env *env)
+{
+    static const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d",
+                                             0};
+    const struct hm_sys_start start = start_of(NULL, env);
+    struct hm_conf_source *files;
+    struct hm_conf_found lock;
+    struct hm_conf_exe exe;
+
+    hm_conf_exe_init(&exe, &start);
+    files = hm_conf_source_system(&dirs, hm_conf_exe_name(&exe));
+    if (env->conf == NULL || env->secure || hm_conf_find_lock(files, &lock))
+        return files;
+    hm_conf_source_release(files);
+    if (env->conf[0] == '\0' || strcmp(env->conf, "/dev/null") == 0)
+        return NULL;
+    return hm_conf_source_named(env->conf);
+}
+
+static void load_choice(const struct hm_view_env *env)
+{
+    const struct hm_sys_start start = start_of(NULL, env);
+    struct hm_conf_source *files = files_of(env);
+    struct hm_conf_exe exe;
+
+    hm_conf_exe_init(&exe, &start);
+    hm_history_profile(files, &exe, env->secure ? NULL : env->profile);
+    hm_conf_source_release(files);
 }
 
 void hm_view_load_environ(char **envp)
@@ -59,6 +98,7 @@ void hm_view_load(const struct hm_view_env *env)
     if (env->options != NULL)
         envp[n++] = variable("HAKMEM_OPTIONS", env->options);
     load(envp, env);
+    load_choice(env);
     while (n > 0)
         free(envp[--n]);
 }
@@ -185,20 +225,6 @@ const struct hm_view_profile *hm_view_find_profile(const struct hm_view_profile 
             return &list[i];
     }
     return NULL;
-}
-
-/* The files that a process with this environment reads. Which of them cannot be used, a
- * load tells. */
-static struct hm_conf_source *files_of(const struct hm_view_env *env)
-{
-    static const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d",
-                                             0};
-
-    if (env->conf == NULL)
-        return hm_conf_source_system(&dirs, NULL);
-    if (env->conf[0] == '\0' || strcmp(env->conf, "/dev/null") == 0)
-        return NULL;
-    return hm_conf_source_named(env->conf);
 }
 
 size_t hm_view_files(const struct hm_view_env *env, char ***names)

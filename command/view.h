@@ -21,7 +21,8 @@ struct hm_view_env {
 /* That of this process. */
 struct hm_view_env hm_view_own_env(void);
 
-/* Loads files and environment as a process does at its start. */
+/* Loads files and environment as a process does at its start. What each value overrides
+ * is in history.h then. */
 void hm_view_load(const struct hm_view_env *env);
 
 /* The same with a whole environment, in which names may be misspelt. */

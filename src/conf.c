@@ -21,6 +21,8 @@ enum { ROOT = 0 };
 /* The active profile. [const after load] */
 static char active[HM_PROFILE_NAME_MAX + 1];
 
+void (*hm_conf_watcher)(const struct hm_conf_setting *setting);
+
 /* Why a profile cannot be in force. */
 enum trouble { NO_TROUBLE, UNKNOWN_PARENT, CYCLE };
 
@@ -79,16 +81,28 @@ static void apply_lock(struct load *load, const struct hm_conf_item *item)
         load->origin[id].locked = true;
 }
 
-/* Sets what a pair says, if it says something valid: what does not is left to the report.
- */
-static enum hm_option_id apply_pair(const struct hm_conf_item *item)
-{
-    enum hm_option_id id = hm_option_find(item->key.s, item->key.n);
+/* Whether what a pair says does not count, for a reason other than that it is wrong. */
+enum standing { COUNTS, IS_WEAKER, IS_REFUSED };
 
-    if (id != HM_OPTION_COUNT &&
+/* Sets what a pair says, if it counts and says something valid: what is not valid is left
+ * to the report. */
+static void apply_pair(struct load *load, const struct hm_conf_item *item,
+                       struct hm_conf_origin origin, uint32_t generation,
+                       enum standing standing)
+{
+    const enum hm_option_id id = hm_option_find(item->key.s, item->key.n);
+
+    if (HM_UNLIKELY(hm_conf_watcher != NULL) && id != HM_OPTION_COUNT)
+        hm_conf_watcher(&(struct hm_conf_setting){.id = id,
+                                                  .value = item->value,
+                                                  .origin = origin,
+                                                  .generation = generation,
+                                                  .refused = standing == IS_REFUSED});
+    if (standing != COUNTS || id == HM_OPTION_COUNT ||
         !hm_option_parse(&hm_opt, id, item->value.s, item->value.n, NULL))
-        id = HM_OPTION_COUNT;
-    return id;
+        return;
+    load->generation[id] = generation;
+    set_origin(load, id, origin);
 }
 
 static void apply_scope(struct load *load, bool vendor, enum hm_conf_scope scope)
@@ -97,15 +111,11 @@ static void apply_scope(struct load *load, bool vendor, enum hm_conf_scope scope
     struct hm_conf_item item;
 
     while (hm_conf_cursor_next(&c, &item)) {
-        enum hm_option_id id;
-
         if (item.kind != HM_CONF_PAIR || c.vendor != vendor || item.scope != scope ||
             !hm_conf_exe_concerns(&load->exe, &item))
             continue;
         apply_lock(load, &item);
-        id = apply_pair(&item);
-        if (id != HM_OPTION_COUNT)
-            set_origin(load, id, origin_of(c.name, &item));
+        apply_pair(load, &item, origin_of(c.name, &item), 0, COUNTS);
     }
 }
 
@@ -130,13 +140,14 @@ static void apply_options(struct load *load)
     hm_conf_reader_init(&reader, HM_CONF_OPTIONS, load->env.options,
                         strlen(load->env.options));
     while (hm_conf_read(&reader, &item)) {
-        enum hm_option_id id = HM_OPTION_COUNT;
+        enum hm_option_id id;
 
-        if (item.kind == HM_CONF_PAIR)
-            id = hm_option_find(item.key.s, item.key.n);
-        if (id != HM_OPTION_COUNT && !load->origin[id].locked &&
-            apply_pair(&item) != HM_OPTION_COUNT)
-            set_origin(load, id, origin_variable("HAKMEM_OPTIONS"));
+        if (item.kind != HM_CONF_PAIR)
+            continue;
+        id = hm_option_find(item.key.s, item.key.n);
+        if (id != HM_OPTION_COUNT)
+            apply_pair(load, &item, origin_variable("HAKMEM_OPTIONS"), 0,
+                       load->origin[id].locked ? IS_REFUSED : COUNTS);
     }
 }
 
@@ -149,17 +160,17 @@ static void apply_sections(struct load *load, struct hm_span profile, uint32_t g
 
     while (hm_conf_cursor_next(&c, &item)) {
         enum hm_option_id id;
+        bool is_set; /* by a descendant */
 
         if (item.kind != HM_CONF_PAIR || !hm_conf_is_of(&item, profile))
             continue;
         apply_lock(load, &item);
         id = hm_option_find(item.key.s, item.key.n);
-        if (id == HM_OPTION_COUNT ||
-            (load->generation[id] != 0 && load->generation[id] != generation) ||
-            apply_pair(&item) == HM_OPTION_COUNT)
+        if (id == HM_OPTION_COUNT)
             continue;
-        load->generation[id] = generation;
-        set_origin(load, id, origin_of(c.name, &item));
+        is_set = load->generation[id] != 0 && load->generation[id] != generation;
+        apply_pair(load, &item, origin_of(c.name, &item), generation,
+                   is_set ? IS_WEAKER : COUNTS);
     }
 }
 
@@ -188,6 +199,8 @@ static enum trouble apply_profile(struct load *load, struct hm_span profile,
 /* Back to the table, for all but the profile's choice. */
 static void reset(struct load *load)
 {
+    if (HM_UNLIKELY(hm_conf_watcher != NULL))
+        hm_conf_watcher(NULL);
     hm_option_defaults(&hm_opt);
     memset(load->generation, 0, sizeof load->generation);
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++)

@@ -25,6 +25,7 @@
 #ifndef HM_CONF_H
 #define HM_CONF_H
 
+#include "conf_origin.h"
 #include "conf_source.h"
 #include "option.h"
 #include "sys.h"
@@ -39,6 +40,21 @@ void hm_conf_load_from(const struct hm_sys_start *start, const struct hm_conf_di
 /* The same with a text in place of the files: not read by anybody else than the parser.
  */
 void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len);
+
+/* For tools that show what became of every line: a setting of an option that is about the
+ * process and valid, whether it counts or not. */
+struct hm_conf_setting {
+    enum hm_option_id id;
+    struct hm_span value;
+    struct hm_conf_origin origin;
+    uint32_t generation; /* 1: of the profile, 2: of its parent, …, in this order, the
+                            reverse of what counts; 0: of what is stronger, the strongest
+                            last */
+    bool refused;        /* since the option is locked */
+};
+/* Told of each while a load lasts; NULL: what was told does not count. No process has
+ * one. */
+extern HM_HIDDEN void (*hm_conf_watcher)(const struct hm_conf_setting *setting);
 
 /* The active profile's name. */
 const char *hm_conf_profile(void);

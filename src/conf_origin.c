@@ -62,25 +62,43 @@ void hm_conf_origin_reset(void)
     }
 }
 
+/* A name that may have lost its beginning. */
+struct shown {
+    const char *ellipsis; /* "...", or "" */
+    struct hm_span name;
+};
+
+static struct shown shown_file(const struct hm_conf_origin *origin)
+{
+    struct shown s = {.ellipsis = ""};
+
+    if (origin->kind == HM_CONF_LINE || origin->kind == HM_CONF_VARIABLE)
+        s.name = hm_span_of(hm_conf_source_shown(origin->file, &s.ellipsis));
+    return s;
+}
+
+static struct shown shown_section(const struct hm_conf_origin *origin)
+{
+    struct shown s = {.ellipsis = "", .name = origin->section};
+
+    if (s.name.n > SECTION_SHOWN) {
+        s.ellipsis = "...";
+        s.name.s += s.name.n - SECTION_SHOWN;
+        s.name.n = SECTION_SHOWN;
+    }
+    return s;
+}
+
 void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
 {
+    const struct shown file = shown_file(origin), section = shown_section(origin);
     struct kept *k = &kept[whose];
-    struct hm_span section = origin->section;
 
     k->line = origin->line;
     k->locked = origin->locked;
-    if (origin->kind == HM_CONF_LINE || origin->kind == HM_CONF_VARIABLE) {
-        const char *ellipsis;
-        const char *shown = hm_conf_source_shown(origin->file, &ellipsis);
-
-        k->file = keep_name(ellipsis, hm_span_of(shown));
-    }
+    k->file = keep_name(file.ellipsis, file.name);
     k->scope = (uint8_t)origin->scope;
-    if (section.n > SECTION_SHOWN) {
-        section.s += section.n - SECTION_SHOWN;
-        section.n = SECTION_SHOWN;
-    }
-    k->section = keep_name(section.n < origin->section.n ? "..." : "", section);
+    k->section = keep_name(section.ellipsis, section.name);
     hm_store_relaxed(&k->kind, (uint8_t)origin->kind);
 }
 
@@ -104,17 +122,26 @@ bool hm_conf_origin_is_locked(unsigned whose)
     return kept[whose].locked;
 }
 
-static void put_section(enum hm_conf_scope scope, const char *section,
+static void put_shown(struct shown s, struct hm_text *out)
+{
+    hm_text_printf(out, "%s%.*s", s.ellipsis, (int)s.name.n, s.name.s);
+}
+
+static void put_section(enum hm_conf_scope scope, struct shown section,
                         struct hm_text *out)
 {
     switch (scope) {
     case HM_CONF_PROFILE:
-        hm_text_printf(out, "profile %s at ", section);
+        hm_text_printf(out, "profile ");
+        put_shown(section, out);
+        hm_text_printf(out, " at ");
         break;
     case HM_CONF_TOP:
         break;
     case HM_CONF_APP:
-        hm_text_printf(out, "[app:%s] at ", section);
+        hm_text_printf(out, "[app:");
+        put_shown(section, out);
+        hm_text_printf(out, "] at ");
         break;
     case HM_CONF_SECURE:
         hm_text_printf(out, "[secure] at ");
@@ -122,30 +149,47 @@ static void put_section(enum hm_conf_scope scope, const char *section,
     }
 }
 
-void hm_conf_origin_put(unsigned whose, struct hm_text *out)
+/* Names are `origin`'s, or those that were kept of it. */
+static void put(const struct hm_conf_origin *origin, struct shown file,
+                struct shown section, struct hm_text *out)
 {
-    const struct kept *k = &kept[whose];
-    const char *file = pool + k->file;
-    const char *section = pool + k->section;
-
-    switch ((enum hm_conf_origin_kind)hm_load_relaxed(&k->kind)) {
+    switch (origin->kind) {
     case HM_CONF_BUILTIN:
         hm_text_printf(out, "built-in");
         break;
     case HM_CONF_SHIPPED:
-        hm_text_printf(out, "profile %s", section);
+        hm_text_printf(out, "profile ");
+        put_shown(section, out);
         break;
     case HM_CONF_LINE:
-        put_section((enum hm_conf_scope)k->scope, section, out);
-        hm_text_printf(out, "%s:%u", file, k->line);
+        put_section(origin->scope, section, out);
+        put_shown(file, out);
+        hm_text_printf(out, ":%u", origin->line);
         break;
     case HM_CONF_VARIABLE:
-        hm_text_printf(out, "%s", file);
+        put_shown(file, out);
         break;
     case HM_CONF_SET:
         hm_text_printf(out, "hakmem_option_set");
         break;
     }
+}
+
+void hm_conf_origin_put(unsigned whose, struct hm_text *out)
+{
+    const struct kept *k = &kept[whose];
+    const struct hm_conf_origin origin = {
+        .kind = (enum hm_conf_origin_kind)hm_load_relaxed(&k->kind),
+        .scope = (enum hm_conf_scope)k->scope,
+        .line = k->line};
+
+    put(&origin, (struct shown){"", hm_span_of(pool + k->file)},
+        (struct shown){"", hm_span_of(pool + k->section)}, out);
     if (k->locked)
         hm_text_printf(out, ", locked");
+}
+
+void hm_conf_origin_describe(const struct hm_conf_origin *origin, struct hm_text *out)
+{
+    put(origin, shown_file(origin), shown_section(origin), out);
 }

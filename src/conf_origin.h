@@ -51,6 +51,8 @@ bool hm_conf_origin_is_locked(unsigned whose);
  * "/etc/hakmem.conf:3", "HAKMEM_OPTIONS", "hakmem_option_set"; behind them ", locked" if
  * the environment may not set it. */
 void hm_conf_origin_put(unsigned whose, struct hm_text *out);
+/* The same of an origin that is not kept; "locked" is left out. */
+void hm_conf_origin_describe(const struct hm_conf_origin *origin, struct hm_text *out);
 #define HM_CONF_ORIGIN_MAX ((size_t)288) /* enough for any of them and its NUL */
 
 #endif

@@ -17,10 +17,16 @@ sub explained {
     return ($answer, \%option);
 }
 
+# What a value overrides: "VALUE ORIGIN, ...".
+sub overrides {
+    my ($option) = @_;
+    return join ', ', map { "$_->{value} $_->{origin}" } @{ $option->{overrides} };
+}
+
 my ($answer, $option) = explained('explain', '--json');
 is("$answer->{profile} $answer->{profile_origin}", 'default built-in', 'without anything');
 is($option->{shards}{origin}, 'built-in', '... an option has its default');
-is($option->{shards}{overrides}, undef, '... and overrides nothing');
+is(overrides($option->{shards}), '', '... and overrides nothing');
 
 my $file = spew("$scratch/hakmem.conf", <<'END');
 profile = mine
@@ -33,11 +39,12 @@ my %env = (HAKMEM_CONF => $file, HAKMEM_OPTIONS => 'trim_interval=4s,thp=never')
 ($answer, $option) = explained(\%env, 'explain', '--json', '-o', 'prewarm=2');
 is("$answer->{profile} $answer->{profile_origin}", "mine $file:1", 'a file picks the profile');
 like($option->{shards}{origin}, qr/\Q$file\E:2$/, 'a value of a file has its line');
-is($option->{shards}{overrides}, '0 by default', '... and overrides the default');
+is(overrides($option->{shards}), '0 built-in', '... and overrides the default');
 like($option->{tls_cache_max}{origin}, qr/throughput/, 'a value of a profile has its name');
 is($option->{trim_interval}{value}, '4s', 'HAKMEM_OPTIONS counts most');
-like($option->{trim_interval}{overrides}, qr/^3s from .*\Q$file\E:5, \w+ by default$/,
-    '... and what it overrides is said');
+is(overrides($option->{trim_interval}),
+    "3s profile mine at $file:5, 10s profile throughput, 200ms built-in",
+    '... and what it overrides is said, all of it');
 is("$option->{prewarm}{value} $option->{prewarm}{origin}", '2 HAKMEM_OPTIONS', '-o is part of it');
 ($answer) = explained(\%env, 'explain', '--json', '-p', 'low-memory');
 is("$answer->{profile} $answer->{profile_origin}", 'low-memory -p', '-p picks the profile');
@@ -50,7 +57,8 @@ is("$option->{enabled}{value} $option->{enabled}{origin}", 'no HAKMEM_OPTIONS',
     'whether the library is enabled');
 
 my $text = hakmem(\%env, 'explain');
-like($text->{out}, qr/^profile +mine +\Q$file\E:1 +-$/m, 'the profile, in words');
+like($text->{out}, qr/^profile +mine +\Q$file\E:1 +default by default$/m,
+    'the profile, in words');
 like($text->{out}, qr/^thp +never +HAKMEM_OPTIONS +advise from .*throughput, inherit by default$/m,
     '... and the options');
 my $mistake = hakmem({HAKMEM_OPTIONS => 'shards=x'}, 'explain');
@@ -71,8 +79,43 @@ like("$answer->{profile} $answer->{profile_origin}", qr/^low-memory .*\Q$section
     'the section of a program picks its profile');
 is("$option->{shards}{value} $option->{shards}{reason}", '7 as it was told',
     '... and locks an option');
+is("$option->{shards}{refused} " . overrides($option->{shards}), '2 0 built-in',
+    '... which refuses what the environment says');
+like(hakmem(\%env, 'explain', '--', $^X)->{out},
+    qr/^shards .*, locked +0 by default; refused 2 from HAKMEM_OPTIONS$/m, '... in words');
 ($answer, $option) = explained(\%env, 'explain', '--json');
 is("$answer->{profile} $option->{shards}{value}", 'default 2', '... of no other program');
+
+# Everything that has a say, from weak to strong, in an order that is not the file's.
+my $chain = spew("$scratch/chain.conf", <<"END");
+[app:$perl]
+profile = low-memory
+trim_interval = 6s
+[app:*]
+profile = child
+trim_interval = 7s
+[profile child]
+inherits = parent
+trim_interval = 3s
+trim_interval = 4s
+[profile low-memory]
+trim_interval = 1s
+[profile parent]
+inherits = low-memory
+trim_interval = 2s
+END
+spew($chain, "profile = throughput\ntrim_interval = 5s\n" . slurp($chain));
+%env = (HAKMEM_CONF => $chain, HAKMEM_PROFILE => 'child', HAKMEM_OPTIONS => 'trim_interval=8s');
+($answer, $option) = explained(\%env, 'explain', '--json', '-o', 'trim_interval=9s', '--', $^X);
+is(join(' < ', reverse(map { "$_->{value} $_->{origin}" }
+    @{ $option->{trim_interval}{overrides} }), $option->{trim_interval}{value}),
+    join(' < ', '200ms built-in', '50ms profile low-memory', "1s profile low-memory at $chain:14",
+    "2s profile parent at $chain:17", "3s profile child at $chain:11",
+    "4s profile child at $chain:12", "5s $chain:2", "6s [app:$perl] at $chain:5",
+    "7s [app:*] at $chain:8", '8s HAKMEM_OPTIONS', '9s'), 'the whole chain');
+is("$answer->{profile} < " . overrides($answer->{profile_choice}),
+    "child < child [app:*] at $chain:7, low-memory [app:$perl] at $chain:4, "
+    . "throughput $chain:1, default built-in", '... and that of the profile');
 
 # --- Commands and processes --------------------------------------------------------------
 
