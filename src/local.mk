@@ -39,6 +39,8 @@ HM_SOURCES = \
 	src/lock.c \
 	src/lock.h \
 	src/malloc.c \
+	src/mallopt.c \
+	src/mallopt.h \
 	src/medium.c \
 	src/medium.h \
 	src/memlimit.c \

@@ -7,6 +7,7 @@
  * renames all of them. */
 #include "cxx.h"
 #include "heap.h"
+#include "mallopt.h"
 #include "next.h"
 #include "os.h"
 #include "process.h"
@@ -213,7 +214,7 @@ HM_EXPORT int mallopt(int param, int value)
 {
     if (!hm_heap_is_on())
         return hm_next_mallopt(param, value);
-    return hm_report_mallopt(param);
+    return hm_mallopt(param, value);
 }
 
 HM_EXPORT void malloc_stats(void)

@@ -195,23 +195,3 @@ struct mallinfo2 hm_report_mallinfo(void)
         .keepcost = (size_t)s.retained_bytes,
     };
 }
-
-/* As in glibc, a known parameter succeeds whatever its value; there is no arena, no brk
- * heap and no fixed threshold for it to change. */
-int hm_report_mallopt(int param)
-{
-    switch (param) {
-    case M_MXFAST:
-    case M_TRIM_THRESHOLD:
-    case M_TOP_PAD:
-    case M_MMAP_THRESHOLD:
-    case M_MMAP_MAX:
-    case M_CHECK_ACTION:
-    case M_PERTURB:
-    case M_ARENA_TEST:
-    case M_ARENA_MAX:
-        return 1;
-    default:
-        return 0;
-    }
-}

@@ -15,10 +15,9 @@ void hm_report_gather(struct hakmem_stats *out);
 void hm_report_text(struct hm_text *out);
 void hm_report_json(struct hm_text *out);
 
-/* glibc's malloc_stats, malloc_info, mallinfo2, mallopt. */
+/* glibc's malloc_stats, malloc_info, mallinfo2. */
 void hm_report_stats(void);
 int hm_report_info(int options, FILE *out);
 struct mallinfo2 hm_report_mallinfo(void);
-int hm_report_mallopt(int param);
 
 #endif

@@ -22,6 +22,60 @@ static void mallopt_accepts_every_known_parameter(void **state)
         assert_int_equal(mallopt(rows[i].parameter, rows[i].value), 1);
 }
 
+static const char *trim_interval(void)
+{
+    static char value[64];
+    assert_true(hakmem_option_get("trim_interval", value, sizeof value) > 0);
+    return value;
+}
+
+/* What programs set that want no memory to go back, and what those for Android set. */
+static void mallopt_decides_when_memory_goes_back(void **state)
+{
+    (void)state;
+    char own[64], origin[64];
+    strcpy(own, trim_interval());
+    assert_int_equal(mallopt(M_TRIM_THRESHOLD, 1 << 20), 1);
+    assert_string_equal(trim_interval(), own);
+    assert_int_equal(mallopt(M_TRIM_THRESHOLD, -1), 1);
+    assert_string_equal(trim_interval(), "1h");
+    assert_true(hakmem_option_origin("trim_interval", origin, sizeof origin) > 0);
+    assert_string_equal(origin, "hakmem_option_set");
+    const int decay_time = -100;
+    assert_int_equal(mallopt(decay_time, 0), 1);
+    assert_string_equal(trim_interval(), "0");
+    assert_int_equal(mallopt(decay_time, -1), 1);
+    assert_string_equal(trim_interval(), "1h");
+    assert_int_equal(mallopt(decay_time, 1), 1);
+    assert_string_equal(trim_interval(), own);
+    mallopt(M_TRIM_THRESHOLD, -1);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+    assert_string_equal(trim_interval(), own);
+}
+
+static uint64_t retained(void)
+{
+    struct hakmem_stats s = {.version = HAKMEM_STATS_VERSION, .size = sizeof s};
+    assert_int_equal(hakmem_stats(&s), 0);
+    return s.bigcache_bytes + s.retained_bytes;
+}
+
+static void mallopt_purges_as_on_android(void **state)
+{
+    (void)state;
+    enum { PURGE = -101, PURGE_ALL = -104 };
+    static const int parameters[] = {PURGE, PURGE_ALL};
+    mallopt(M_TRIM_THRESHOLD, -1);
+    for (size_t i = 0; i < COUNT(parameters); i++) {
+        free(hide(memset(malloc(3 * MIB), 1, 3 * MIB)));
+        assert_true(retained() > 0);
+        assert_int_equal(mallopt(parameters[i], 0), 1);
+        assert_int_equal(retained(), 0);
+    }
+    assert_int_equal(mallopt(-102, 0), 0); /* M_LOG_STATS: not known */
+    mallopt(M_TRIM_THRESHOLD, 0);
+}
+
 /* Bytes that the allocator says are in the program's hands: glibc counts mapped blocks
  * apart (hblkhd) from the rest (uordblks). */
 static size_t bytes_in_use(void)
@@ -229,6 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mallopt_accepts_every_known_parameter),
+        cmocka_unit_test(mallopt_decides_when_memory_goes_back),
+        cmocka_unit_test(mallopt_purges_as_on_android),
         cmocka_unit_test(mallinfo2_moves_with_the_program),
         cmocka_unit_test(mallinfo2_adds_up),
         cmocka_unit_test(mallinfo_agrees_with_mallinfo2),
