@@ -241,8 +241,8 @@ static void note_mapped(void)
     uint32_t allowed = hm_load_relaxed(&allowance);
     if (since < HM_LIVE(trim_interval) && allowed < UINT32_MAX / 2)
         hm_store_relaxed(&allowance, 2 * allowed + 1);
-    uint64_t mapped = hm_add_relaxed(&hm_superslab_counts.mapped, 1) + 1 -
-                      hm_load_relaxed(&hm_superslab_counts.released);
+    hm_add_relaxed(&hm_superslab_counts.mapped, 1);
+    uint64_t mapped = hm_superslab_mapped();
     uint64_t peak = hm_load_relaxed(&hm_superslab_counts.peak);
     while (mapped > peak && !atomic_compare_exchange_weak_explicit(
                                 &hm_superslab_counts.peak, &peak, mapped,
@@ -271,8 +271,10 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
         descriptor_give(sh, ss);
         return NULL;
     }
-    if (hm_opt.thp != HM_THP_INHERIT)
-        hm_os_advise_huge(ss->base, size, hm_opt.thp == HM_THP_ADVISE);
+    bool huge = hm_opt.thp == HM_THP_ADVISE &&
+                hm_superslab_mapped() * size >= hm_opt.thp_after;
+    if (huge || hm_opt.thp == HM_THP_NEVER)
+        hm_os_advise_huge(ss->base, size, huge);
     hm_bits_change(ss->free_map, 0, ss->units, true);
     ss->free_units = ss->longest = ss->units;
     ss->dirty_units = 0;

@@ -140,7 +140,7 @@ cmp_ok($cached->{mmap_calls} + 80,
 # --- The rest ----------------------------------------------------------------------------
 
 SKIP: {
-    skip 'no transparent huge pages', 11 unless -d '/sys/kernel/mm/transparent_hugepage';
+    skip 'no transparent huge pages', 17 unless -d '/sys/kernel/mm/transparent_hugepage';
     my ($never, $inherit, $advise) =
         map { probe('grow', "thp=$_") } qw(never inherit advise);
     cmp_ok($never->{mappings_nh}, '>', 0, 'thp=never: mappings say so');
@@ -149,6 +149,9 @@ SKIP: {
         0, 'thp=inherit: nothing is said');
     cmp_ok($advise->{mappings_hg}, '>', 0, 'thp=advise: mappings say so');
     is($advise->{mappings_nh}, 0, '... and none the opposite');
+    my ($at_once, $later) = pair('grow', 'thp_after', 0, '1G', 'thp=advise');
+    cmp_ok($at_once->{mappings_hg}, '>', 0, 'thp_after=0: from the first on');
+    is($later->{mappings_hg}, 0, 'thp_after=1G: not before so much is mapped');
 }
 
 is(probe('freed', 'zero_on_free=yes')->{bytes_kept},
