@@ -229,6 +229,7 @@ command_tests = \
 	tests/command/check.t \
 	tests/command/completion.t \
 	tests/command/doctor.t \
+	tests/command/examples.t \
 	tests/command/explain.t \
 	tests/command/profiles.t \
 	tests/command/run.t \
