@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# mandoc has nothing to say about the manual pages, and they name each other rightly.
+# Neither mandoc nor groff has anything to say about the manual pages, and they name each
+# other rightly.
 use strict;
 use warnings;
 use FindBin;
@@ -18,6 +19,10 @@ for my $page (grep { !$seen{ s{.*/}{}r }++ } @pages) {
     my @said = grep { !/referenced manual not found|outdated mandoc\.db/ }
         `mandoc -T lint -W warning '$page' 2>&1`;
     is(join('', @said), '', "$name: mandoc is content");
+    SKIP: {
+        skip 'groff is not installed', 1 unless grep { -x "$_/groff" } split /:/, $ENV{PATH};
+        is(`groff -mandoc -Tutf8 -Kutf8 -ww -rLL=80n -z '$page' 2>&1`, '', '... groff, too');
+    }
     my @wrong = grep { !$exists{$_} } slurp($page) =~ /^\.(?:Xr|.* Xr) (hakmem\S* \d)/mg;
     is("@wrong", '', '... and the pages of ours that it names exist');
 }
