@@ -129,7 +129,8 @@ CLEANFILES += src/profiles_builtin.c src/profiles_builtin.c.tmp
 # Runs on the building machine, so it is no ordinary program.
 src/optdoc: src/optdoc.c src/option.def src/option.h
 	$(AM_V_GEN)$(MKDIR_P) src
-	$(AM_V_at)$(CC_FOR_BUILD) -I$(srcdir)/src -o $@ $(srcdir)/src/optdoc.c
+	$(AM_V_at)$(CC_FOR_BUILD) -I$(srcdir)/src $(HM_FLAGS_FOR_BUILD) \
+		-o $@ $(srcdir)/src/optdoc.c
 CLEANFILES += src/optdoc
 
 EXTRA_DIST += src/gen-profiles.sh src/libhakmem.map src/optdoc.c
