@@ -10,6 +10,15 @@ use Test::More;
 needs_tool('nm', 'readelf');
 needs_library();
 
+SKIP: {
+    skip('debian/ is not in a release', 1) unless -e "$top/debian/libhakmem0.symbols";
+    my @packaged = map { /^ (?:\(arch-bits=64\))?(\w+)@/ ? $1 : () }
+        lines('debian/libhakmem0.symbols');
+    is_same_list([grep { !/^HAKMEM_\d/ } @packaged],
+        [map { s/@.*//r } golden('symbols.golden')],
+        'debian/libhakmem0.symbols has those of symbols.golden');
+}
+
 # Lines of nm -D are "[address] type name[@version]"; type A is a version's own name.
 my @symbols = map { [/(\S) (\S+)$/] } output('nm', '-D', $library);
 
