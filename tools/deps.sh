@@ -9,7 +9,7 @@ build=(autoconf automake gcc libc6-dev libtool make pkg-config)
 test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc spin zsh
     git procps python3 redis-server redis-tools sqlite3)
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
-packages=(build-essential debhelper fakeroot lintian)
+packages=(build-essential debhelper libcmocka-dev pkgconf)
 
 missing=()
 for group; do
