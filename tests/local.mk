@@ -268,19 +268,13 @@ soak: tests/stress/soak
 
 # Which of them can be built and run here ---------------------------------------------------
 
-if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests) $(stress_tests)
 TESTS += $(unit_tests) $(stress_tests)
-else
-TESTS += tests/no-cmocka.t
-endif
-
 TESTS += $(command_tests)
 
 if !SANITIZER
 check_PROGRAMS += $(preload_helpers)
 TESTS += $(scripts) $(meta_tests)
-if HAVE_CMOCKA
 check_PROGRAMS += $(api_tests) $(api_helpers)
 TESTS += $(api_tests)
 if HAVE_CXX
@@ -300,10 +294,9 @@ check_PROGRAMS += tests/static/test_static
 TESTS += tests/static/test_static tests/static/static.t
 endif
 endif
-endif
 
 EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
-	tests/static/static.t tests/no-cmocka.t \
+	tests/static/static.t tests/cmocka/cmocka.h \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
 	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
 	tests/unit/rerun.h \
