@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "elf_file.h"
 
-#include <elf.h>
+#include <link.h>
 #include <string.h>
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
 #elif defined(__aarch64__)
 #define MACHINE EM_AARCH64
+#elif defined(__i386__)
+#define MACHINE EM_386
+#elif defined(__arm__)
+#define MACHINE EM_ARM
 #elif defined(__riscv)
 #define MACHINE EM_RISCV
 #elif defined(__powerpc64__)
@@ -20,6 +24,7 @@
 #error "which ELF machine is this?"
 #endif
 
+#define CLASS_HERE (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define BYTE_ORDER_HERE ELFDATA2LSB
 #else
@@ -38,18 +43,18 @@ static bool get(const struct hm_elf *elf, uint64_t at, void *out, size_t size)
 /* The string at an offset; NULL: it does not end within the file. */
 static const char *get_string(const struct hm_elf *elf, uint64_t at)
 {
-    if (at >= elf->size || memchr(elf->bytes + at, '\0', elf->size - at) == NULL)
+    if (at >= elf->size || memchr(elf->bytes + at, '\0', elf->size - (size_t)at) == NULL)
         return NULL;
     return (const char *)elf->bytes + at;
 }
 
 enum hm_elf_class hm_elf_classify(const struct hm_elf *elf)
 {
-    Elf64_Ehdr header;
+    ElfW(Ehdr) header;
 
     if (elf->size < EI_NIDENT || memcmp(elf->bytes, ELFMAG, SELFMAG) != 0)
         return HM_ELF_NONE;
-    if (elf->bytes[EI_CLASS] != ELFCLASS64 || elf->bytes[EI_DATA] != BYTE_ORDER_HERE)
+    if (elf->bytes[EI_CLASS] != CLASS_HERE || elf->bytes[EI_DATA] != BYTE_ORDER_HERE)
         return HM_ELF_FOREIGN;
     if (!get(elf, 0, &header, sizeof header))
         return HM_ELF_NONE;
@@ -58,9 +63,9 @@ enum hm_elf_class hm_elf_classify(const struct hm_elf *elf)
 
 /* Segments --------------------------------------------------------------------------- */
 
-static bool find_segment(const struct hm_elf *elf, uint32_t type, Elf64_Phdr *out)
+static bool find_segment(const struct hm_elf *elf, uint32_t type, ElfW(Phdr) *out)
 {
-    Elf64_Ehdr header;
+    ElfW(Ehdr) header;
 
     if (!get(elf, 0, &header, sizeof header) || header.e_phentsize != sizeof *out)
         return false;
@@ -75,7 +80,7 @@ static bool find_segment(const struct hm_elf *elf, uint32_t type, Elf64_Phdr *ou
 
 const char *hm_elf_interpreter(const struct hm_elf *elf)
 {
-    Elf64_Phdr segment;
+    ElfW(Phdr) segment;
 
     return find_segment(elf, PT_INTERP, &segment) ? get_string(elf, segment.p_offset)
                                                   : NULL;
@@ -83,7 +88,7 @@ const char *hm_elf_interpreter(const struct hm_elf *elf)
 
 bool hm_elf_is_dynamic(const struct hm_elf *elf)
 {
-    Elf64_Phdr segment;
+    ElfW(Phdr) segment;
 
     return find_segment(elf, PT_DYNAMIC, &segment);
 }
@@ -91,17 +96,17 @@ bool hm_elf_is_dynamic(const struct hm_elf *elf)
 /* Sections --------------------------------------------------------------------------- */
 
 /* Section `index`, or the first of a type from there on; false: there is none. */
-static bool get_section(const struct hm_elf *elf, unsigned index, Elf64_Shdr *out)
+static bool get_section(const struct hm_elf *elf, unsigned index, ElfW(Shdr) *out)
 {
-    Elf64_Ehdr header;
+    ElfW(Ehdr) header;
 
     return get(elf, 0, &header, sizeof header) && header.e_shentsize == sizeof *out &&
            index < header.e_shnum &&
            get(elf, header.e_shoff + index * sizeof *out, out, sizeof *out);
 }
 
-static bool find_section(const struct hm_elf *elf, uint32_t type, Elf64_Shdr *out,
-                         Elf64_Shdr *strings)
+static bool find_section(const struct hm_elf *elf, uint32_t type, ElfW(Shdr) *out,
+                         ElfW(Shdr) *strings)
 {
     for (unsigned i = 0; get_section(elf, i, out); i++) {
         if (out->sh_type == type)
@@ -112,8 +117,8 @@ static bool find_section(const struct hm_elf *elf, uint32_t type, Elf64_Shdr *ou
 
 const char *hm_elf_needed(const struct hm_elf *elf, size_t i)
 {
-    Elf64_Shdr dynamic, strings;
-    Elf64_Dyn entry;
+    ElfW(Shdr) dynamic, strings;
+    ElfW(Dyn) entry;
 
     if (!find_section(elf, SHT_DYNAMIC, &dynamic, &strings))
         return NULL;
@@ -129,8 +134,8 @@ const char *hm_elf_needed(const struct hm_elf *elf, size_t i)
 
 bool hm_elf_defines(const struct hm_elf *elf, enum hm_elf_table table, const char *name)
 {
-    Elf64_Shdr section, strings;
-    Elf64_Sym symbol;
+    ElfW(Shdr) section, strings;
+    ElfW(Sym) symbol;
 
     if (!find_section(elf, table == HM_ELF_DYNAMIC ? SHT_DYNSYM : SHT_SYMTAB, &section,
                       &strings))
@@ -140,7 +145,7 @@ bool hm_elf_defines(const struct hm_elf *elf, enum hm_elf_table table, const cha
 
         if (!get(elf, section.sh_offset + at, &symbol, sizeof symbol))
             return false;
-        if (symbol.st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC)
+        if (symbol.st_shndx == SHN_UNDEF || (symbol.st_info & 0xf) != STT_FUNC)
             continue;
         found = get_string(elf, strings.sh_offset + symbol.st_name);
         if (found != NULL && strcmp(found, name) == 0)

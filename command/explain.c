@@ -8,9 +8,9 @@
 #include "program.h"
 #include "view.h"
 #include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <getopt.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -123,7 +123,7 @@ static bool is_secure(long pid)
 {
     size_t len;
     char *bytes = read_proc(pid, "auxv", &len);
-    Elf64_auxv_t entry;
+    ElfW(auxv_t) entry;
     bool secure = false;
 
     for (size_t at = 0; at + sizeof entry <= len; at += sizeof entry) {

@@ -84,17 +84,16 @@ char *hm_library_find_noinherit(void)
 static bool is_standard(const char *path)
 {
     static const char *const roots[] = {"/usr/lib64/", "/usr/lib/", "/lib64/", "/lib/"};
-    const char *slash;
+    const char *slash, *linux_abi;
 
     for (size_t i = 0; i < HM_ARRAY_LEN(roots); i++) {
         if (strncmp(path, roots[i], strlen(roots[i])) != 0)
             continue;
         path += strlen(roots[i]);
         slash = strchr(path, '/');
-        return slash == NULL || ((size_t)(slash - path) > strlen("-linux-gnu") &&
-                                 strncmp(slash - strlen("-linux-gnu"), "-linux-gnu/",
-                                         strlen("-linux-gnu/")) == 0 &&
-                                 strchr(slash + 1, '/') == NULL);
+        linux_abi = strstr(path, "-linux-"); /* aarch64-linux-gnu, arm-linux-gnueabihf */
+        return slash == NULL || (linux_abi != NULL && linux_abi < slash &&
+                                 linux_abi > path && strchr(slash + 1, '/') == NULL);
     }
     return false;
 }

@@ -59,7 +59,8 @@ noreturn void hm_assert_failed(const char *file, int line, const char *cond);
 #define HM_MIB ((size_t)1 << 20)
 #define HM_GIB ((size_t)1 << 30)
 
-/* Every malloc result is aligned to this many bytes: max_align_t on the 64-bit ABIs. */
+/* Every malloc result is aligned to this many bytes: max_align_t of those ABIs that have
+ * the largest. */
 #define HM_ALIGNMENT ((size_t)16)
 /* Cache line: the granularity at which threads disturb each other. */
 #define HM_CACHE_LINE 64
@@ -80,6 +81,12 @@ HM_INLINE size_t hm_round_up(size_t n, size_t pow2)
 HM_INLINE size_t hm_round_down(size_t n, size_t pow2)
 {
     return n & ~(pow2 - 1);
+}
+
+/* For amounts that a machine of 32 bits may be told but not have. */
+HM_INLINE size_t hm_clamp(uint64_t n)
+{
+    return (size_t)n == n ? (size_t)n : SIZE_MAX;
 }
 
 HM_INLINE bool hm_is_pow2(size_t n)

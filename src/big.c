@@ -192,9 +192,9 @@ static void cut(struct hm_big *b, size_t size, uint64_t freed_at)
     cache_merge(rest);
 }
 
-static void count_live(size_t more)
+static void count_live(uint64_t more)
 {
-    size_t live = hm_add_relaxed(&hm_big_counts.live_bytes, more) + more;
+    size_t live = (size_t)(hm_add_relaxed(&hm_big_counts.live_bytes, more) + more);
     if (live > hm_load_relaxed(&big.peak))
         hm_store_relaxed(&big.peak, live);
 }
@@ -210,11 +210,11 @@ static void set_live(struct hm_big *b)
  * finds it all, one whose blocks grow does not keep the outgrown. */
 static size_t cache_bound(void)
 {
-    size_t live = hm_load_relaxed(&hm_big_counts.live_bytes);
+    size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
     size_t peak = hm_max(hm_load_relaxed(&big.peak), hm_load_relaxed(&big.earlier_peak));
     size_t slack = hm_max(peak / 100 * HM_LIVE(bigcache_share), SLACK_MIN);
     size_t bound = peak + slack > live ? peak + slack - live : 0;
-    return hm_min(bound, HM_LIVE(bigcache_bytes));
+    return hm_min(bound, hm_clamp(HM_LIVE(bigcache_bytes)));
 }
 
 /* After more has been mapped, or cached. */
@@ -392,7 +392,7 @@ bool hm_big_give(struct hm_big *b)
 
 size_t hm_big_trim_due(uint64_t deadline)
 {
-    size_t live = hm_load_relaxed(&hm_big_counts.live_bytes);
+    size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
     hm_store_relaxed(&big.earlier_peak, hm_load_relaxed(&big.peak));
     hm_store_relaxed(&big.peak, live);
     return hm_big_trim(deadline, cache_bound());
@@ -508,7 +508,7 @@ void *hm_big_resize(struct hm_big *b, size_t size)
     else if (size > before && !grow_in_place(b, size, &movable) &&
              !(movable && move(b, size)))
         return NULL;
-    count_live(b->size - before);
+    count_live((uint64_t)b->size - before);
     if (size > before)
         keep_to_bound();
     return b->base;

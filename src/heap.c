@@ -34,9 +34,10 @@ static HM_COLD void prepare(void)
     if (!hm_opt.enabled)
         return;
     /* Address space is free only where it is not limited. */
-    size_t window =
-        hm_os_address_limit() == SIZE_MAX ? hm_pow2_ceil(4 * hm_os_memory()) : 0;
-    hm_window_init(hm_opt.superslab_size, hm_min(window, hm_opt.address_window));
+    size_t window = 0, wanted = hm_clamp(hm_opt.address_window);
+    if (hm_os_address_limit() == SIZE_MAX)
+        window = hm_pow2_ceil(hm_min(hm_clamp(4 * hm_os_memory()), HM_WINDOW_MAX));
+    hm_window_init(hm_opt.superslab_size, hm_min(window, wanted));
     unsigned shards = hm_opt.shards;
     if (shards == 0)
         shards = (hm_sys_cpu_count() + 3) / 4;

@@ -64,7 +64,7 @@ static void *helper_run(void *unused)
     static _Atomic uint32_t never; /* what a timed sleep waits for */
     for (;;) {
         hm_store_relaxed(&helper, WAITING);
-        hm_sys_futex_wait(&never, 0, hm_max(HM_LIVE(trim_interval), 1));
+        hm_sys_futex_wait(&never, 0, hm_max(hm_clamp(HM_LIVE(trim_interval)), 1));
         if (hm_trim_pass() > 0 || hm_trim_anything_left())
             continue;
         /* Full barriers, this one and those of the counters that whoever frees changes

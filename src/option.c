@@ -2,6 +2,7 @@
 #include "option.h"
 
 #include "memlimit.h"
+#include <inttypes.h>
 #include <string.h>
 
 struct hm_options hm_opt;
@@ -95,11 +96,11 @@ static void store_number(struct hm_options *o, enum hm_option_id id, uint64_t va
     switch (hm_option_table[id].type) {
     case HM_OPTION_SIZE:
     case HM_OPTION_MEMORY:
+    case HM_OPTION_TIME:
+        __atomic_store_n((hm_option_number *)field, value, __ATOMIC_RELAXED);
+        break;
     case HM_OPTION_POW2:
         __atomic_store_n((size_t *)field, (size_t)value, __ATOMIC_RELAXED);
-        break;
-    case HM_OPTION_TIME:
-        __atomic_store_n((uint64_t *)field, value, __ATOMIC_RELAXED);
         break;
     case HM_OPTION_BOOL:
         __atomic_store_n((bool *)field, value != 0, __ATOMIC_RELAXED);
@@ -116,10 +117,10 @@ static uint64_t load_number(const struct hm_options *o, enum hm_option_id id)
     switch (hm_option_table[id].type) {
     case HM_OPTION_SIZE:
     case HM_OPTION_MEMORY:
+    case HM_OPTION_TIME:
+        return __atomic_load_n((const hm_option_number *)field, __ATOMIC_RELAXED);
     case HM_OPTION_POW2:
         return __atomic_load_n((const size_t *)field, __ATOMIC_RELAXED);
-    case HM_OPTION_TIME:
-        return __atomic_load_n((const uint64_t *)field, __ATOMIC_RELAXED);
     case HM_OPTION_BOOL:
         return __atomic_load_n((const bool *)field, __ATOMIC_RELAXED);
     default:
@@ -271,16 +272,20 @@ static uint64_t scan_bound(const struct measure *measure, const char *bound)
 static const char *parse_share(const struct hm_option_info *info, const char *s,
                                size_t len, uint64_t *out)
 {
-    const size_t grain = 64 * HM_KIB;
+    const uint64_t grain = 64 * HM_KIB;
+    const uint64_t min = scan_bound(&size_measure, info->min);
+    const uint64_t max = scan_bound(&size_measure, info->max);
     uint64_t percent;
 
     if (scan_number(&int_measure, s, len, &percent) != NULL)
         return "is not a percentage";
     if (percent > 100)
         return "is more than 100%";
-    *out = hm_round_down(hm_memlimit() / 100 * percent, grain);
-    *out = hm_max(*out, scan_bound(&size_measure, info->min));
-    *out = hm_min(*out, scan_bound(&size_measure, info->max));
+    *out = hm_memlimit() / 100 * percent / grain * grain;
+    if (*out < min)
+        *out = min;
+    if (*out > max)
+        *out = max;
     return NULL;
 }
 
@@ -299,7 +304,7 @@ static const char *parse_number(const struct hm_option_info *info, const char *s
         return "is too small";
     if (*out > scan_bound(measure, info->max))
         return "is too large";
-    if (info->type == HM_OPTION_POW2 && !hm_is_pow2(*out))
+    if (info->type == HM_OPTION_POW2 && !hm_is_pow2(hm_clamp(*out)))
         return "is not a power of two";
     return NULL;
 }
@@ -312,7 +317,8 @@ static void put_number(const struct measure *measure, uint64_t value, struct hm_
         if (value % measure->units[u].factor == 0)
             best = &measure->units[u];
     }
-    hm_text_printf(out, "%lu%s", value / best->factor, value == 0 ? "" : best->name);
+    hm_text_printf(out, "%" PRIu64 "%s", value / best->factor,
+                   value == 0 ? "" : best->name);
 }
 
 /* Words ------------------------------------------------------------------------------ */

@@ -30,10 +30,14 @@ enum hm_check { HM_CHECK_DEFAULT, HM_CHECK_FULL };
 enum hm_on_error { HM_ON_ERROR_IGNORE, HM_ON_ERROR_WARN, HM_ON_ERROR_ABORT };
 #define HM_ON_ERROR_WORDS "ignore", "warn", "abort"
 
-#define HM_TYPE_SIZE size_t
-#define HM_TYPE_MEMORY size_t
+/* A file serves programs of 64 and of 32 bits, so both keep what it says. Atomic access
+ * needs an alignment that not every ABI gives to 64 bits. */
+typedef uint64_t hm_option_number __attribute__((aligned(8)));
+
+#define HM_TYPE_SIZE hm_option_number
+#define HM_TYPE_MEMORY hm_option_number
 #define HM_TYPE_POW2 size_t
-#define HM_TYPE_TIME uint64_t
+#define HM_TYPE_TIME hm_option_number
 #define HM_TYPE_INT uint32_t
 #define HM_TYPE_BOOL bool
 #define HM_TYPE_ENUM_THP uint32_t

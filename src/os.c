@@ -3,9 +3,17 @@
 #include "sys.h"
 
 #include <errno.h>
-#include <linux/sysinfo.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+/* Where mmap itself finds its arguments in memory there is this one, which differs by the
+ * unit of an offset that is 0 here. */
+#ifdef SYS_mmap2
+#define NR_MMAP SYS_mmap2
+#else
+#define NR_MMAP SYS_mmap
+#endif
 
 size_t hm_os_page = 4096;
 struct hm_os_counts hm_os_counts;
@@ -16,21 +24,22 @@ void hm_os_init(size_t page_size)
         hm_os_page = page_size;
 }
 
-size_t hm_os_memory(void)
+uint64_t hm_os_memory(void)
 {
     struct sysinfo info;
     if (hm_sys_failed(hm_sys_call(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0)))
         return HM_GIB;
-    return (size_t)info.totalram * info.mem_unit;
+    return (uint64_t)info.totalram * info.mem_unit;
 }
 
 size_t hm_os_address_limit(void)
 {
-    struct rlimit64 limit;
-    if (hm_sys_failed(hm_sys_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0)) ||
-        limit.rlim_cur == RLIM64_INFINITY)
+    struct {
+        uint64_t now, most; /* UINT64_MAX: none */
+    } limit;
+    if (hm_sys_failed(hm_sys_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0)))
         return SIZE_MAX;
-    return (size_t)limit.rlim_cur;
+    return hm_clamp(limit.now);
 }
 
 /* The thread sanitizer learns from libc's mmap that memory begins anew; otherwise what a
@@ -45,7 +54,7 @@ static void *os_mmap(void *addr, size_t size, int prot, int flags)
         errno = saved;
         return p == MAP_FAILED ? NULL : p;
     }
-    long r = hm_sys_call(SYS_mmap, (long)addr, (long)size, prot, flags, -1, 0);
+    long r = hm_sys_call(NR_MMAP, (long)addr, (long)size, prot, flags, -1, 0);
     return hm_sys_failed(r) ? NULL : (void *)r;
 }
 

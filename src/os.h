@@ -24,7 +24,7 @@ extern struct hm_os_counts hm_os_counts;
 void hm_os_init(size_t page_size);
 /* The machine's memory in bytes, and the process's limit on address space (SIZE_MAX:
  * none); start-up only. */
-size_t hm_os_memory(void);
+uint64_t hm_os_memory(void);
 size_t hm_os_address_limit(void);
 
 /* Address space without memory: no access, not charged. NULL: none to be had. `align` is

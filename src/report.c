@@ -183,7 +183,8 @@ struct mallinfo2 hm_report_mallinfo(void)
 {
     struct hakmem_stats s;
     hm_report_gather(&s);
-    size_t live_small = (size_t)(s.small_bytes - hm_min(s.small_bytes, s.cached_bytes));
+    size_t small = (size_t)s.small_bytes;
+    size_t live_small = small - hm_min(small, (size_t)s.cached_bytes);
     size_t in_superslabs = (size_t)s.superslabs * hm_opt.superslab_size;
     size_t live = live_small + (size_t)s.medium_bytes;
     return (struct mallinfo2){

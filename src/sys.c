@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <time.h>
 
-_Static_assert(sizeof(void *) == 8,
-               "the kernel's struct stat is libc's on 64-bit ABIs only");
+/* What the calls below take for a time: the machine's words, whatever libc's time_t. */
+struct kernel_time {
+    long sec, nsec;
+};
 
 /* Exported by glibc's dynamic loader, set before any library is relocated; libc's own
  * environ is NULL until libc's constructor has run. Absent elsewhere, hence weak. */
@@ -53,6 +54,30 @@ long hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
                      : "memory");
     return x0;
 }
+
+#elif defined(__i386__) || defined(__arm__)
+
+/* The registers of some arguments may be those of the frame and of position-independent
+ * code, which no constraint can name; so the function is nothing but this. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+__attribute__((naked)) long hm_sys_call(long nr, long a, long b, long c, long d, long e,
+                                        long f)
+{
+#ifdef __i386__
+    __asm__("push %ebp\n\tpush %edi\n\tpush %esi\n\tpush %ebx\n\t"
+            "mov 20(%esp), %eax\n\tmov 24(%esp), %ebx\n\tmov 28(%esp), %ecx\n\t"
+            "mov 32(%esp), %edx\n\tmov 36(%esp), %esi\n\tmov 40(%esp), %edi\n\t"
+            "mov 44(%esp), %ebp\n\tint $0x80\n\t"
+            "pop %ebx\n\tpop %esi\n\tpop %edi\n\tpop %ebp\n\tret");
+#else
+    __asm__("push {r4, r5, r6, r7}\n\t"
+            "mov r7, r0\n\tmov r0, r1\n\tmov r1, r2\n\tmov r2, r3\n\t"
+            "ldr r3, [sp, #16]\n\tldr r4, [sp, #20]\n\tldr r5, [sp, #24]\n\t"
+            "svc #0\n\tpop {r4, r5, r6, r7}\n\tbx lr");
+#endif
+}
+#pragma GCC diagnostic pop
 
 #else
 
@@ -120,6 +145,9 @@ long hm_sys_readlink(const char *path, char *buf, size_t len)
     return hm_sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len, 0, 0);
 }
 
+/* The kernel's struct stat is libc's only where words have 64 bits. */
+#if SIZE_MAX > UINT32_MAX
+
 bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
     struct stat st;
@@ -130,6 +158,24 @@ bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
     *uid = st.st_uid;
     return true;
 }
+
+#else
+
+bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
+{
+    struct statx st;
+    long flags = AT_EMPTY_PATH, mask = STATX_TYPE | STATX_SIZE | STATX_UID;
+
+    if (hm_sys_failed(
+            hm_sys_call(SYS_statx, fd, (long)"", flags, mask, (long)&st, 0)) ||
+        !S_ISREG(st.stx_mode))
+        return false;
+    *size = st.stx_size;
+    *uid = st.stx_uid;
+    return true;
+}
+
+#endif
 
 void hm_sys_close(int fd)
 {
@@ -152,10 +198,10 @@ void hm_sys_write_all(int fd, const char *buf, size_t len)
 
 uint64_t hm_sys_monotonic_ms(void)
 {
-    struct timespec now = {0, 0};
+    struct kernel_time now = {0, 0};
 
     call3(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, (long)&now, 0);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.sec * 1000 + (uint64_t)now.nsec / 1000000;
 }
 
 unsigned hm_sys_cpu_count(void)
@@ -183,12 +229,12 @@ uint64_t hm_sys_random(void)
 {
     const unsigned grnd_nonblock = 1; /* <sys/random.h> may be older than the kernel */
     uint64_t value = 0;
-    struct timespec now = {0, 0};
+    struct kernel_time now = {0, 0};
 
     if (call3(SYS_getrandom, (long)&value, sizeof value, grnd_nonblock) == sizeof value)
         return value;
     call3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0);
-    value = mix((uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 32));
+    value = mix((uint64_t)now.nsec ^ ((uint64_t)now.sec << 32));
     value = mix(value ^ (uint64_t)(uintptr_t)&value); /* the stack's random offset */
     if (auxv_random != NULL) {
         uint64_t seed[2];
@@ -204,18 +250,21 @@ int hm_sys_gettid(void)
     return (int)call3(SYS_gettid, 0, 0, 0);
 }
 
+/* <linux/futex.h> has other names for them, but not every libc comes with it. */
+enum { WAIT_PRIVATE = 128, WAKE_PRIVATE = 129 };
+
 void hm_sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ms)
 {
-    struct timespec limit = {(time_t)(timeout_ms / 1000),
-                             (long)(timeout_ms % 1000) * 1000000};
+    struct kernel_time limit = {(long)(timeout_ms / 1000),
+                                (long)(timeout_ms % 1000) * 1000000};
 
-    hm_sys_call(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)expected,
+    hm_sys_call(SYS_futex, (long)word, WAIT_PRIVATE, (long)expected,
                 timeout_ms > 0 ? (long)&limit : 0, 0, 0);
 }
 
 void hm_sys_futex_wake(_Atomic uint32_t *word, int count)
 {
-    call3(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, count);
+    call3(SYS_futex, (long)word, WAKE_PRIVATE, count);
 }
 
 void hm_sys_yield(void)
@@ -225,7 +274,7 @@ void hm_sys_yield(void)
 
 /* Reads at most max entries of the auxiliary vector; true when it is plausible, that is,
  * when it states a page size. */
-static bool read_auxv(const Elf64_auxv_t *auxv, size_t max, struct hm_sys_start *out)
+static bool read_auxv(const ElfW(auxv_t) *auxv, size_t max, struct hm_sys_start *out)
 {
     bool secure = true; /* not stated: assume the worse */
     size_t page_size = 0;
@@ -233,16 +282,16 @@ static bool read_auxv(const Elf64_auxv_t *auxv, size_t max, struct hm_sys_start 
     const void *random = NULL;
 
     for (size_t i = 0; i < max && auxv[i].a_type != AT_NULL; i++) {
-        uint64_t value = auxv[i].a_un.a_val;
+        size_t value = auxv[i].a_un.a_val;
 
         if (auxv[i].a_type == AT_SECURE)
             secure = value != 0;
         else if (auxv[i].a_type == AT_PAGESZ)
             page_size = value;
         else if (auxv[i].a_type == AT_EXECFN)
-            execfn = (const char *)(uintptr_t)value;
+            execfn = (const char *)value;
         else if (auxv[i].a_type == AT_RANDOM)
-            random = (const void *)(uintptr_t)value;
+            random = (const void *)value;
     }
     if (page_size < 4096 || !hm_is_pow2(page_size))
         return false;
@@ -298,7 +347,7 @@ static bool read_environ(struct hm_sys_start *out)
 
 static bool read_proc(struct hm_sys_start *out)
 {
-    Elf64_auxv_t auxv[40];
+    ElfW(auxv_t) auxv[40];
     long fd = hm_sys_open_read("/proc/self/auxv");
     long got;
 

@@ -142,10 +142,10 @@ static void charge(struct hm_tcache *tc, size_t bytes)
  * part of heap_cache_share of what is mapped for SuperSlabs. */
 static size_t bytes_bound(void)
 {
-    size_t mapped = hm_superslab_mapped() * hm_opt.superslab_size;
+    size_t mapped = (size_t)hm_superslab_mapped() * hm_opt.superslab_size;
     size_t share = mapped / 100 * HM_LIVE(heap_cache_share);
     unsigned sharers = hm_load_relaxed(&threads.threads);
-    return HM_LIVE(tls_cache_bytes) + share / hm_max(sharers, 1);
+    return hm_clamp(HM_LIVE(tls_cache_bytes)) + share / hm_max(sharers, 1);
 }
 
 /* Doubles a bin, within the bounds of thread and process. */
@@ -176,7 +176,7 @@ static void bin_shrink(struct hm_tcache *tc, unsigned cls)
 /* Blocks that the first refill wants. */
 static uint16_t refill_first(unsigned cls)
 {
-    return (uint16_t)hm_max(HM_LIVE(refill_start) / hm_classes[cls].size, 1);
+    return (uint16_t)hm_max(hm_clamp(HM_LIVE(refill_start)) / hm_classes[cls].size, 1);
 }
 
 static bool bin_open(struct hm_tcache *tc, unsigned cls)

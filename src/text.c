@@ -59,7 +59,7 @@ static void put_padded(struct hm_text *t, const char *s, size_t n, size_t width,
 enum { NUMBER_MAX = 24 }; /* digits of 2^64, sign, "0x" */
 
 /* Writes backwards from end; returns the first character. */
-static char *put_digits(char *end, unsigned long value, unsigned base)
+static char *put_digits(char *end, unsigned long long value, unsigned base)
 {
     do {
         *--end = "0123456789abcdef"[value % base];
@@ -71,7 +71,7 @@ static char *put_digits(char *end, unsigned long value, unsigned base)
 /* One conversion: what stands between '%' and its letter. */
 struct spec {
     bool left;
-    bool is_long;
+    unsigned longs;
     int precision; /* -1: none */
     size_t width;
 };
@@ -89,28 +89,30 @@ static const char *parse_spec(const char *f, struct spec *spec, va_list *args)
         spec->precision = va_arg(*args, int);
         f += 2;
     }
-    if (*f == 'l' || *f == 'z') {
-        spec->is_long = true;
-        f++;
-    }
+    for (; *f == 'l' || *f == 'z'; f++)
+        spec->longs++;
     return f;
 }
 
-static unsigned long next_unsigned(bool is_long, va_list *args)
+static unsigned long long next_unsigned(unsigned longs, va_list *args)
 {
-    return is_long ? va_arg(*args, unsigned long) : va_arg(*args, unsigned);
+    if (longs > 1)
+        return va_arg(*args, unsigned long long);
+    return longs > 0 ? va_arg(*args, unsigned long) : va_arg(*args, unsigned);
 }
 
-static char *convert_number(char *end, char letter, bool is_long, va_list *args)
+static char *convert_number(char *end, char letter, unsigned longs, va_list *args)
 {
     char *start;
-    long value;
+    long long value;
 
     switch (letter) {
     case 'd':
-        value = is_long ? va_arg(*args, long) : va_arg(*args, int);
-        start =
-            put_digits(end, value < 0 ? -(unsigned long)value : (unsigned long)value, 10);
+        value = longs > 1   ? va_arg(*args, long long)
+                : longs > 0 ? va_arg(*args, long)
+                            : va_arg(*args, int);
+        start = put_digits(
+            end, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 10);
         if (value < 0)
             *--start = '-';
         return start;
@@ -120,9 +122,9 @@ static char *convert_number(char *end, char letter, bool is_long, va_list *args)
         *--start = '0';
         return start;
     case 'x':
-        return put_digits(end, next_unsigned(is_long, args), 16);
+        return put_digits(end, next_unsigned(longs, args), 16);
     default: /* 'u' */
-        return put_digits(end, next_unsigned(is_long, args), 10);
+        return put_digits(end, next_unsigned(longs, args), 10);
     }
 }
 
@@ -159,7 +161,7 @@ void hm_text_vprintf(struct hm_text *t, const char *fmt, va_list *args)
             put_padded(t, s, length_up_to(s, spec.precision), spec.width, spec.left);
             break;
         default:
-            s = convert_number(number + NUMBER_MAX, *f, spec.is_long, args);
+            s = convert_number(number + NUMBER_MAX, *f, spec.longs, args);
             put_padded(t, s, (size_t)(number + NUMBER_MAX - s), spec.width, spec.left);
         }
     }

@@ -88,6 +88,10 @@ HM_INLINE hm_state *hm_window_state(const void *p)
                                        : hm_window_large_state(granule);
 }
 
+/* The most that both windows may take. Where addresses have 32 bits that is a sixteenth
+ * of them, so that big blocks and the program itself have room. */
+#define HM_WINDOW_MAX (SIZE_MAX > UINT32_MAX ? SIZE_MAX / 2 + 1 : 256 * HM_MIB)
+
 /* superslab_size: of every SuperSlab; wanted: bytes for both windows together, 0 for
  * none. */
 void hm_window_init(size_t superslab_size, size_t wanted);

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +79,15 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 
 #ifdef __cplusplus
 }
+#endif
+
+/* Where numbers that only machines of 64 bits have are no more than unlikely. */
+#define WIDE (SIZE_MAX > UINT32_MAX)
+/* What malloc maps memory by. */
+#ifdef SYS_mmap2
+#define CALL_MMAP SYS_mmap2
+#else
+#define CALL_MMAP SYS_mmap
 #endif
 
 #define KIB ((size_t)1 << 10)

@@ -50,25 +50,30 @@ const pair pairs[] = {
      [](void *p, size_t) { ::operator delete[](p, wide, nothrow); }, 256, false},
 };
 
+#ifdef __LP64__
+#define SIZE_T "m" /* unsigned long, mangled */
+#else
+#define SIZE_T "j" /* unsigned int */
+#endif
 const char *const symbols[] = {
-    "_Znwm",
-    "_Znam",
-    "_ZnwmRKSt9nothrow_t",
-    "_ZnamRKSt9nothrow_t",
-    "_ZnwmSt11align_val_t",
-    "_ZnamSt11align_val_t",
-    "_ZnwmSt11align_val_tRKSt9nothrow_t",
-    "_ZnamSt11align_val_tRKSt9nothrow_t",
+    "_Znw" SIZE_T,
+    "_Zna" SIZE_T,
+    "_Znw" SIZE_T "RKSt9nothrow_t",
+    "_Zna" SIZE_T "RKSt9nothrow_t",
+    "_Znw" SIZE_T "St11align_val_t",
+    "_Zna" SIZE_T "St11align_val_t",
+    "_Znw" SIZE_T "St11align_val_tRKSt9nothrow_t",
+    "_Zna" SIZE_T "St11align_val_tRKSt9nothrow_t",
     "_ZdlPv",
     "_ZdaPv",
-    "_ZdlPvm",
-    "_ZdaPvm",
+    "_ZdlPv" SIZE_T,
+    "_ZdaPv" SIZE_T,
     "_ZdlPvRKSt9nothrow_t",
     "_ZdaPvRKSt9nothrow_t",
     "_ZdlPvSt11align_val_t",
     "_ZdaPvSt11align_val_t",
-    "_ZdlPvmSt11align_val_t",
-    "_ZdaPvmSt11align_val_t",
+    "_ZdlPv" SIZE_T "St11align_val_t",
+    "_ZdaPv" SIZE_T "St11align_val_t",
     "_ZdlPvSt11align_val_tRKSt9nothrow_t",
     "_ZdaPvSt11align_val_tRKSt9nothrow_t",
 };

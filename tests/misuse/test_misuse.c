@@ -36,12 +36,18 @@ static void *tell_inside(void *block, size_t offset)
 /* ---- The calls
  * -------------------------------------------------------------------------- */
 
-void _ZdlPv(void *ptr);               /* operator delete(void *) */
-void _ZdaPvm(void *ptr, size_t size); /* operator delete[](void *, size_t) */
+#ifdef __LP64__
+#define DELETE_ARRAY_SIZED _ZdaPvm
+#else
+#define DELETE_ARRAY_SIZED _ZdaPvj
+#endif
+void _ZdlPv(void *ptr);                          /* operator delete(void *) */
+void DELETE_ARRAY_SIZED(void *ptr, size_t size); /* operator delete[](void *, size_t) */
 
 #ifdef HM_TEST_ANY_MALLOC
 #pragma weak _ZdlPv
 #pragma weak _ZdaPvm
+#pragma weak _ZdaPvj
 #endif
 
 static void call_free(void *ptr)
@@ -86,7 +92,7 @@ static void call_delete(void *ptr)
 
 static void call_sized_delete(void *ptr)
 {
-    _ZdaPvm(ptr, 40);
+    DELETE_ARRAY_SIZED(ptr, 40);
 }
 
 static const struct call {

@@ -6,7 +6,7 @@
  *
  * soak SECONDS: a line of counts every few seconds. Without: two rounds, as a test. */
 #include "../support.h"
-
+#include <inttypes.h>
 #include <stdatomic.h>
 
 enum { THREADS = 6, SLOTS = 200, BOXES = 512, STEPS = 20000, REPORT_SECONDS = 10 };
@@ -198,8 +198,9 @@ static size_t clear(void)
 static void report(long seconds, size_t resident)
 {
     struct hakmem_stats s = stats_now();
-    printf("# %ld s: %lu operations, %lu threads, %lu forks, %lu checks, %lu trims; empty: "
-           "%zu KiB resident, %lu KiB mapped, %lu KiB metadata\n",
+    printf("# %ld s: %" PRIu64 " operations, %" PRIu64 " threads, %" PRIu64 " forks, "
+           "%" PRIu64 " checks, %" PRIu64 " trims; empty: "
+           "%zu KiB resident, %" PRIu64 " KiB mapped, %" PRIu64 " KiB metadata\n",
            seconds, operations, threads_run, forks, checks, trims, resident / KIB,
            s.mapped_bytes / KIB, s.metadata_bytes / KIB);
 }

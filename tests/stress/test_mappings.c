@@ -92,6 +92,7 @@ static void churn(void *arg)
 static void churn_of_300_gib_survives_the_limit_on_mappings(void **state)
 {
     (void)state;
+    NEED(WIDE, "300 GiB of addresses");
     long limit = maps_limit();
     NEED(limit > 0 && limit < BLOCKS / 2, "a limit on mappings that can be reached");
     ASSERT_CHILD(churn, NULL);

@@ -10,6 +10,7 @@
 #include "support.h"
 
 #include "sys.h"
+#include <inttypes.h>
 #include <limits.h>
 #include <stdatomic.h>
 
@@ -39,7 +40,7 @@ long __wrap_hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 
 static unsigned kind_of_call(long nr)
 {
-    return nr == SYS_mmap       ? MMAP
+    return nr == CALL_MMAP       ? MMAP
            : nr == SYS_munmap   ? MUNMAP
            : nr == SYS_mprotect ? MPROTECT
            : nr == SYS_madvise  ? MADVISE
@@ -64,8 +65,8 @@ static void read_plan(void)
         return;
     const char *text = getenv(PLAN_VARIABLE);
     armed = text != NULL &&
-            sscanf(text, "%u %ld %ld %d %lu %u", &plan.kinds, &plan.first, &plan.last,
-                   &plan.error, &plan.seed, &plan.one_in) == 6;
+            sscanf(text, "%u %ld %ld %d %" SCNu64 " %u", &plan.kinds, &plan.first,
+                   &plan.last, &plan.error, &plan.seed, &plan.one_in) == 6;
 }
 
 long __wrap_hm_sys_call(long nr, long a, long b, long c, long d, long e, long f)
@@ -89,8 +90,8 @@ static int run_plan(const struct plan *p, const char *options)
     if (pid == 0) {
         char text[128];
         become_plain_child(300);
-        snprintf(text, sizeof text, "%u %ld %ld %d %lu %u", p->kinds, p->first, p->last,
-                 p->error, p->seed, p->one_in);
+        snprintf(text, sizeof text, "%u %ld %ld %d %" PRIu64 " %u", p->kinds, p->first,
+                 p->last, p->error, p->seed, p->one_in);
         setenv(PLAN_VARIABLE, text, 1);
         setenv("HAKMEM_OPTIONS", options, 1);
         dup2(2, 1);

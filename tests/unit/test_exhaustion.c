@@ -284,7 +284,7 @@ static void calls_may_fail_at_random(void **state)
             struct plan p = {ALL, 0, 0, ENOMEM, seed, seed % 2 ? 3 : 12};
             int status = run_plan(&p, options[i]);
             if (status != PASSED)
-                fail_msg("seed %lu, %s: status %d", seed, options[i], status);
+                fail_msg("seed %" PRIu64 ", %s: status %d", seed, options[i], status);
         }
     }
 }

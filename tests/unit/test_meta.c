@@ -99,7 +99,7 @@ static void the_largest_descriptors_are_served(void **state)
 
 IN_CHILD(without_memory_the_answer_is_null_and_the_lock_is_free)
 {
-    static const int calls[] = {SYS_mmap};
+    static const int calls[] = {CALL_MMAP};
 
     if (!refuse_calls(calls, COUNT(calls), ENOMEM))
         return;

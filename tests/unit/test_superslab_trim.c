@@ -195,7 +195,7 @@ static void no_run(struct hm_slab *run, void *arg)
 /* The very first mapping may fail already. */
 IN_CHILD(without_any_memory_the_answer_is_null)
 {
-    static const int calls[] = {SYS_mmap};
+    static const int calls[] = {CALL_MMAP};
 
     if (!refuse_calls(calls, COUNT(calls), ENOMEM))
         return;

@@ -5,6 +5,7 @@
 
 #include "fail.h"
 #include "text.h"
+#include <limits.h>
 
 #define SAME_AS_SNPRINTF(...)                               \
     do {                                                    \
@@ -23,11 +24,14 @@ static void formats_numbers_like_printf(void **state)
 {
     (void)state;
     SAME_AS_SNPRINTF("%d %d %d %d", 0, 7, INT32_MAX, INT32_MIN);
-    SAME_AS_SNPRINTF("%ld %ld", INT64_MAX, INT64_MIN);
+    SAME_AS_SNPRINTF("%ld %ld", LONG_MAX, LONG_MIN);
+    SAME_AS_SNPRINTF("%lld %lld", LLONG_MAX, LLONG_MIN);
     SAME_AS_SNPRINTF("%u %u", 0u, UINT32_MAX);
-    SAME_AS_SNPRINTF("%lu %zu", UINT64_MAX, SIZE_MAX);
-    SAME_AS_SNPRINTF("%x %x %lx", 0u, 0xdeadbeefu, UINT64_MAX);
-    SAME_AS_SNPRINTF("%p", (void *)(uintptr_t)0x7f0012345678);
+    SAME_AS_SNPRINTF("%lu %zu %llu", ULONG_MAX, SIZE_MAX, ULLONG_MAX);
+    SAME_AS_SNPRINTF("%x %x %lx", 0u, 0xdeadbeefu, ULONG_MAX);
+    SAME_AS_SNPRINTF("%llx", ULLONG_MAX);
+    SAME_AS_SNPRINTF("%p", (void *)(uintptr_t)0x12345678);
+    SAME_AS_SNPRINTF("%p", (void *)UINTPTR_MAX);
 }
 
 static void formats_text_like_printf(void **state)
