@@ -107,7 +107,8 @@ libhakmem_la_CFLAGS = $(HM_LIB_CFLAGS) -fvisibility=hidden -ftls-model=initial-e
 # is one, also when a program has a malloc of its own: Bsymbolic.
 libhakmem_la_LDFLAGS = -version-info $(HM_VERSION_INFO) \
 	-Wl,--version-script=$(srcdir)/src/libhakmem.map \
-	-Wl,-Bsymbolic-functions -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro
+	-Wl,-Bsymbolic-functions -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro \
+	$(HM_RELR_LDFLAGS)
 EXTRA_libhakmem_la_DEPENDENCIES = src/libhakmem.map
 
 # The same sources for tests that look inside: nothing is hidden, and malloc and its family
