@@ -102,10 +102,10 @@ HM_EXPORT int hakmem_stats(struct hakmem_stats *stats)
         errno = EINVAL;
         return -1;
     }
-    struct hakmem_stats s;
-    hm_report_gather(&s);
+    struct hm_report r;
+    hm_report_gather(&r);
     memset(stats, 0, size);
-    memcpy(stats, &s, hm_min(size, sizeof s));
+    memcpy(stats, &r.stats, hm_min(size, sizeof r.stats));
     stats->version = version;
     stats->size = size;
     return 0;

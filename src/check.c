@@ -7,6 +7,7 @@
 #include "medium.h"
 #include "sys.h"
 #include "tcache.h"
+#include "walk.h"
 
 #include <string.h>
 
@@ -269,7 +270,7 @@ static void check_partial_lists(struct hm_lock *lock)
 {
     memset(check.lists, 0, sizeof check.lists);
     if (hm_lock_acquire(lock)) {
-        hm_superslab_each(check_listed, NULL);
+        hm_walk_runs(check_listed, NULL);
         for (unsigned cls = 1; cls < HM_CLASSES; cls++)
             check_list(&check.lists[cls]);
         hm_lock_release(lock);
@@ -465,7 +466,7 @@ static void check_layers(void)
     hm_tcache_fork(check_parked);
     hm_slab_fork(count_partials);
     hm_slab_fork(check_partial_lists);
-    hm_superslab_each(check_in_use, NULL);
+    hm_walk_runs(check_in_use, NULL);
     check_big();
     if (check.alone)
         check_sums();

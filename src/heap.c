@@ -31,6 +31,8 @@ static HM_COLD void prepare(void)
     hm_clock_update();
     hm_meta_init();
     hm_conf_load(&start);
+    if (start.secure || !hm_opt.enabled)
+        hm_opt.stats_page = false;
     if (!hm_opt.enabled)
         return;
     /* Address space is free only where it is not limited. */

@@ -12,6 +12,7 @@
 
 enum { UNLOADED, ABSENT, STARTING, WAITING, IDLE, REFUSED };
 static _Atomic uint32_t helper; /* [any] also the word that an idle helper sleeps on */
+static const struct hm_helper_work *work; /* [const after hm_helper_load] */
 
 /* Static thread-local storage, of whatever size, comes off the stack: this is plenty. */
 #define HELPER_STACK (256 * HM_KIB)
@@ -47,33 +48,71 @@ static bool is_avoided(const void *caller)
     return false;
 }
 
-void hm_helper_load(void)
+/* Sleeping. `rung` is what rings() said before it was seen that nothing is to be done. */
+
+static uint32_t rings(void)
 {
-    if (!hm_opt.trim_thread)
+    _Atomic uint32_t *bell = work->bell();
+    return bell != NULL ? hm_load_acquire(bell) : 0;
+}
+
+/* `timeout` 0: without limit. */
+static void rest(uint32_t rung, uint64_t timeout)
+{
+    static _Atomic uint32_t never; /* what a timed sleep waits for */
+    _Atomic uint32_t *bell = work->bell();
+    if (bell != NULL)
+        hm_sys_futex_wait_shared(bell, rung, timeout);
+    else if (timeout > 0)
+        hm_sys_futex_wait(&never, 0, timeout);
+    else
+        hm_sys_futex_wait(&helper, IDLE, 0);
+}
+
+static void wake(void)
+{
+    _Atomic uint32_t *bell = work->bell();
+    if (bell == NULL) {
+        hm_sys_futex_wake(&helper, 1);
         return;
-    /* A function of libc; the loader's breakpoint for debuggers, a function of its
-     * own. */
-    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)_r_debug.r_brk};
-    dl_iterate_phdr(note_object, interest);
-    bool is_static = is_avoided((const void *)&hm_helper_load);
-    hm_store_relaxed(&helper, is_static ? REFUSED : ABSENT);
+    }
+    hm_add_relaxed(bell, 1);
+    hm_sys_futex_wake_shared(bell, 1);
+}
+
+/* The thread. */
+
+/* What could not be served because another thread forks is tried again so soon. */
+#define AGAIN_MS 1
+
+static void trim(uint32_t rung)
+{
+    rest(rung, work->waits() ? AGAIN_MS : hm_max(hm_clamp(HM_LIVE(trim_interval)), 1));
+    if (hm_trim_pass() > 0 || hm_trim_anything_left())
+        return;
+    rung = rings();
+    /* Full barriers, this one and those of the counters that whoever frees changes
+     * before it looks at `helper`: one of the two sees what the other did. */
+    atomic_exchange(&helper, IDLE);
+    /* What was freed since then may have found it WAITING, and not have woken it. */
+    if (!hm_trim_anything_left() && !work->waits())
+        rest(rung, 0);
 }
 
 static void *helper_run(void *unused)
 {
-    static _Atomic uint32_t never; /* what a timed sleep waits for */
     for (;;) {
         hm_store_relaxed(&helper, WAITING);
-        hm_sys_futex_wait(&never, 0, hm_max(hm_clamp(HM_LIVE(trim_interval)), 1));
-        if (hm_trim_pass() > 0 || hm_trim_anything_left())
-            continue;
-        /* Full barriers, this one and those of the counters that whoever frees changes
-         * before it looks at `helper`: one of the two sees what the other did. */
-        atomic_exchange(&helper, IDLE);
-        /* What was freed since then may have found it WAITING, and not have woken it. */
-        if (!hm_trim_anything_left())
-            hm_sys_futex_wait(&helper, IDLE, 0);
+        uint32_t rung = rings();
+        work->serve();
+        if (hm_opt.trim_thread)
+            trim(rung);
+        else if (work->bell() != NULL)
+            rest(rung, work->waits() ? AGAIN_MS : 0);
+        else
+            break; /* a fork's child that cannot have a page */
     }
+    hm_store_relaxed(&helper, REFUSED);
     return unused;
 }
 
@@ -96,18 +135,43 @@ static void helper_start(void)
         hm_store_relaxed(&helper, REFUSED); /* by a sandbox or a limit: not asked again */
 }
 
+void hm_helper_load(const struct hm_helper_work *other)
+{
+    work = other;
+    if (!hm_opt.trim_thread && !work->waits() && work->bell() == NULL)
+        return;
+    /* A function of libc; the loader's breakpoint for debuggers, a function of its
+     * own. */
+    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)_r_debug.r_brk};
+    dl_iterate_phdr(note_object, interest);
+    bool is_static = is_avoided((const void *)&hm_helper_load);
+    bool now = !is_static && work->bell() != NULL;
+    hm_store_relaxed(&helper, is_static ? REFUSED : now ? STARTING : ABSENT);
+    if (now)
+        helper_start();
+}
+
+static bool is_needed(void)
+{
+    return (hm_opt.trim_thread && hm_trim_anything_left()) || work->waits();
+}
+
 void hm_helper_tick(const void *caller)
 {
     uint32_t seen = hm_load_relaxed(&helper);
-    if ((seen != ABSENT && seen != IDLE) || !hm_trim_anything_left())
+    if ((seen != ABSENT && seen != IDLE && seen != REFUSED) || !is_needed())
         return;
+    if (seen == REFUSED) {
+        work->serve();
+        return;
+    }
     if (seen == ABSENT && (caller == NULL || is_avoided(caller)))
         return;
     if (!atomic_compare_exchange_strong_explicit(
             &helper, &seen, STARTING, memory_order_relaxed, memory_order_relaxed))
         return;
     if (seen == IDLE)
-        hm_sys_futex_wake(&helper, 1);
+        wake();
     else
         helper_start();
 }

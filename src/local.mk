@@ -30,12 +30,18 @@ HM_SOURCES = \
 	src/conf_texts.h \
 	src/cxx.c \
 	src/cxx.h \
+	src/dump.c \
+	src/dump.h \
 	src/fail.c \
 	src/fail.h \
+	src/file.c \
+	src/file.h \
 	src/heap.c \
 	src/heap.h \
 	src/helper.c \
 	src/helper.h \
+	src/identity.c \
+	src/identity.h \
 	src/lock.c \
 	src/lock.h \
 	src/malloc.c \
@@ -54,12 +60,15 @@ HM_SOURCES = \
 	src/option.h \
 	src/os.c \
 	src/os.h \
+	src/page.c \
+	src/page.h \
 	src/process.c \
 	src/process.h \
 	src/profiles_builtin.h \
 	src/region.c \
 	src/region.h \
 	src/report.c \
+	src/report.def \
 	src/report.h \
 	src/sizeclass.c \
 	src/sizeclass.h \
@@ -77,6 +86,8 @@ HM_SOURCES = \
 	src/text.h \
 	src/trim.c \
 	src/trim.h \
+	src/walk.c \
+	src/walk.h \
 	src/window.c \
 	src/window.h
 

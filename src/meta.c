@@ -16,10 +16,17 @@ struct free_object {
     struct free_object *next;
 };
 
+/* What a chunk begins with. [const] */
+struct chunk {
+    struct chunk *next;
+    size_t size;
+} __attribute__((aligned(HM_CACHE_LINE)));
+
 static struct {
     struct hm_lock lock;
     char *next, *end;                  /* [L:lock] rest of the current chunk */
     size_t chunk;                      /* [L:lock] size of the next chunk */
+    struct chunk *chunks;              /* [L:lock] last mapped first */
     struct free_object *free[CLASSES]; /* [L:lock] */
     _Atomic size_t bytes;
 } meta;
@@ -46,9 +53,10 @@ void hm_meta_init(void)
 /* Maps a chunk without holding the lock: other threads' refills may be waiting for it. */
 static bool grow(size_t need)
 {
-    size_t size = hm_round_up(hm_max(meta.chunk, need), hm_os_page);
+    size_t size =
+        hm_round_up(hm_max(meta.chunk, need + sizeof(struct chunk)), hm_os_page);
     hm_lock_release(&meta.lock);
-    char *chunk = hm_os_map(size, hm_os_page);
+    struct chunk *chunk = hm_os_map(size, hm_os_page);
     if (!hm_lock_acquire(&meta.lock)) {
         if (chunk != NULL)
             hm_os_unmap(chunk, size);
@@ -57,11 +65,13 @@ static bool grow(size_t need)
     if (chunk == NULL)
         return true; /* the caller looks again; another thread may have had more luck */
     hm_add_relaxed(&meta.bytes, size);
+    *chunk = (struct chunk){meta.chunks, size};
+    meta.chunks = chunk;
     /* Two threads may grow at once: keep the larger rest, the other is a loss of
      * addresses (its untouched pages are not resident). */
     if ((size_t)(meta.end - meta.next) < size) {
-        meta.next = chunk;
-        meta.end = chunk + size;
+        meta.next = (char *)(chunk + 1);
+        meta.end = (char *)chunk + size;
     }
     if (meta.chunk < CHUNK_MAX)
         meta.chunk *= 2;
@@ -129,6 +139,16 @@ void hm_meta_free(void *p, size_t size)
 size_t hm_meta_bytes(void)
 {
     return hm_load_relaxed(&meta.bytes);
+}
+
+bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg)
+{
+    if (!hm_lock_acquire(&meta.lock))
+        return false;
+    for (struct chunk *chunk = meta.chunks; chunk != NULL; chunk = chunk->next)
+        visit(chunk, chunk->size, arg);
+    hm_lock_release(&meta.lock);
+    return true;
 }
 
 struct hm_lock *hm_meta_lock(void)

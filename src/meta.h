@@ -21,6 +21,8 @@ void hm_meta_free(void *p, size_t size);
 
 /* Bytes taken from the system for metadata. */
 size_t hm_meta_bytes(void);
+/* Calls `visit` for every mapping that they are in. False: fork elsewhere. */
+bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg);
 
 void hm_meta_init(void);
 struct hm_lock *hm_meta_lock(void); /* for process.c */

@@ -56,7 +56,10 @@ bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size);
 /* Huge page advice for a range of ours; failure is of no consequence. */
 void hm_os_advise_huge(void *addr, size_t size, bool huge);
 
-/* Temporary memory for start-up work. */
+/* A file's first bytes, shared with whoever else maps them. */
+void *hm_os_map_file(int fd, size_t size);
+
+/* Temporary memory for start-up work, and for dumps. */
 void *hm_os_scratch_map(size_t size);
 void hm_os_scratch_unmap(void *addr, size_t size);
 

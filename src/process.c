@@ -7,6 +7,7 @@
 #include "meta.h"
 #include "next.h"
 #include "option.h"
+#include "page.h"
 #include "report.h"
 #include "tcache.h"
 
@@ -57,6 +58,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+    hm_page_fork_child();
     if (!locks_taken)
         return;
     locks_taken = false;
@@ -67,6 +69,9 @@ static void fork_child(void)
     hm_helper_fork_child();
 }
 
+static const struct hm_helper_work helper_work = {hm_page_bell, hm_page_waits,
+                                                  hm_page_serve};
+
 void hm_process_load(void)
 {
     if (!hm_heap_is_on()) {
@@ -74,11 +79,13 @@ void hm_process_load(void)
         return;
     }
     pthread_atfork(fork_prepare, fork_parent, fork_child);
-    hm_helper_load();
+    hm_page_open();
+    hm_helper_load(&helper_work);
 }
 
 void hm_process_unload(void)
 {
+    hm_page_close();
     if (hm_opt.stats_at_exit)
         hm_report_stats();
 }

@@ -89,3 +89,12 @@ size_t hm_region_bytes(void)
 {
     return hm_load_relaxed(&bytes);
 }
+
+void hm_region_leaves(void (*visit)(void *base, size_t size, void *arg), void *arg)
+{
+    for (size_t r = 0; r < ROOT_ENTRIES; r++) {
+        entry *leaf = hm_load_acquire(&root[r]);
+        if (leaf != NULL)
+            visit((void *)leaf, LEAF_ENTRIES * sizeof *leaf, arg);
+    }
+}

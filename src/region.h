@@ -43,6 +43,8 @@ hm_owner hm_region_get(const void *addr);
 void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg), void *arg);
 
 size_t hm_region_bytes(void); /* mapped for the map itself */
+/* Calls `visit` for every such mapping. */
+void hm_region_leaves(void (*visit)(void *base, size_t size, void *arg), void *arg);
 
 HM_INLINE unsigned hm_owner_kind(hm_owner o)
 {

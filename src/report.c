@@ -6,24 +6,22 @@
 #include "meta.h"
 #include "option.h"
 #include "os.h"
-#include "tcache.h"
 #include "trim.h"
+#include "walk.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct walk {
-    uint64_t small_bytes, slabs;
-};
-
 static void count_run(struct hm_slab *run, void *arg)
 {
-    struct walk *w = arg;
+    struct hm_report *r = arg;
     if (run->cls == HM_STATE_MEDIUM)
         return;
-    w->small_bytes +=
-        (hm_load_relaxed(&run->life) & HM_LIFE_COUNT) * hm_classes[run->cls].size;
-    w->slabs++;
+    uint64_t blocks = hm_load_relaxed(&run->life) & HM_LIFE_COUNT;
+    r->classes[run->cls].slabs++;
+    r->classes[run->cls].blocks += blocks;
+    r->stats.slabs++;
+    r->stats.small_bytes += blocks * hm_classes[run->cls].size;
 }
 
 /* Address space with memory behind it, and the most there was of it. */
@@ -40,30 +38,34 @@ static void gather_mapped(struct hakmem_stats *s)
     s->mapped_peak = hm_load_relaxed(&peak);
 }
 
-static void gather_caches(struct hakmem_stats *s)
+static void gather_caches(struct hm_report *r)
 {
+    struct hakmem_stats *s = &r->stats;
     struct hm_tcache_totals t;
     hm_tcache_totals(&t);
+    for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
+        uint64_t blocks[HM_CLASSES] = {0};
+        s->cached_bytes += hm_tcache_cached(tc, blocks);
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+            r->classes[hm_slab_class(cls)].cached += blocks[cls];
+    }
     s->thread_caches = t.caches;
     s->parked_caches = t.parked;
-    s->cached_bytes = t.cached_bytes;
     s->refills = t.refills;
     s->refilled_blocks = t.refilled;
     s->flushes = t.flushes;
     s->flushed_blocks = t.flushed;
 }
 
-void hm_report_gather(struct hakmem_stats *s)
+bool hm_report_gather(struct hm_report *r)
 {
     hm_heap_init();
-    memset(s, 0, sizeof *s);
+    memset(r, 0, sizeof *r);
+    struct hakmem_stats *s = &r->stats;
     s->version = HAKMEM_STATS_VERSION;
     s->size = sizeof *s;
-    struct walk w = {0, 0};
-    hm_superslab_each(count_run, &w);
-    s->small_bytes = w.small_bytes;
-    s->slabs = w.slabs;
-    gather_caches(s);
+    bool whole = hm_walk_runs(count_run, r);
+    gather_caches(r);
     s->medium_bytes = hm_load_relaxed(&hm_medium_bytes);
     s->big_bytes = hm_load_relaxed(&hm_big_counts.live_bytes);
     s->bigcache_bytes = hm_load_relaxed(&hm_big_counts.cached_bytes);
@@ -85,68 +87,57 @@ void hm_report_gather(struct hakmem_stats *s)
     s->mremap_calls = hm_load_relaxed(&hm_os_counts.mremap);
     s->lock_waits = hm_load_relaxed(&hm_lock_waits);
     gather_mapped(s);
+    return whole;
 }
 
-/* Every number once: for the text, the JSON and malloc_info. */
-/* clang-format off */
-#define FIELDS(X) \
-    X(small_bytes) X(cached_bytes) X(medium_bytes) X(big_bytes) X(bigcache_bytes) \
-    X(retained_bytes) X(mapped_bytes) X(mapped_peak) X(metadata_bytes) \
-    X(superslabs) X(superslabs_peak) X(superslabs_mapped) X(superslabs_released) \
-    X(slabs) X(thread_caches) X(parked_caches) \
-    X(refills) X(refilled_blocks) X(flushes) X(flushed_blocks) \
-    X(bigcache_hits) X(bigcache_misses) X(trims) X(trimmed_bytes) \
-    X(mmap_calls) X(munmap_calls) X(madvise_calls) X(mprotect_calls) X(mremap_calls) \
-    X(lock_waits)
-/* clang-format on */
-
-/* Classes in use. */
-struct class_row {
-    uint32_t slabs, blocks;
+static const char *const names[] = {
+#define HM_FIGURE(name, kind, unit, sentence) #name,
+#include "report.def"
+#undef HM_FIGURE
 };
+_Static_assert(sizeof(struct hakmem_stats) == offsetof(struct hakmem_stats, small_bytes) +
+                                                  HM_ARRAY_LEN(names) * sizeof(uint64_t),
+               "report.def has every field");
 
-static void count_class(struct hm_slab *run, void *arg)
+static void put_figures(struct hm_text *out, const struct hakmem_stats *s,
+                        const char *format)
 {
-    struct class_row *row = (struct class_row *)arg + run->cls;
-    row->slabs++;
-    row->blocks += (uint32_t)(hm_load_relaxed(&run->life) & HM_LIFE_COUNT);
+    const uint64_t *figures = &s->small_bytes;
+    for (size_t i = 0; i < HM_ARRAY_LEN(names); i++)
+        hm_text_printf(out, format, names[i], (unsigned long)figures[i], names[i]);
 }
 
 void hm_report_text(struct hm_text *out)
 {
-    struct hakmem_stats s;
-    hm_report_gather(&s);
+    struct hm_report r;
+    hm_report_gather(&r);
     hm_text_printf(out, "hakmem %s, profile %s\n", hakmem_version(), hm_heap_profile());
-#define PRINT(name) hm_text_printf(out, "  %-20s %16lu\n", #name, (unsigned long)s.name);
-    FIELDS(PRINT)
-#undef PRINT
-    struct class_row rows[HM_STATES] = {{0, 0}};
-    hm_superslab_each(count_class, rows);
-    hm_text_printf(out, "  %8s %8s %10s\n", "class", "slabs", "blocks");
+    put_figures(out, &r.stats, "  %-20s %16lu\n");
+    hm_text_printf(out, "  %8s %8s %10s %10s\n", "class", "slabs", "blocks", "cached");
     for (unsigned c = 1; c < HM_CLASSES; c++)
-        if (rows[c].slabs != 0)
-            hm_text_printf(out, "  %8u %8u %10u\n", hm_classes[c].size, rows[c].slabs,
-                           rows[c].blocks);
+        if (r.classes[c].slabs != 0)
+            hm_text_printf(out, "  %8u %8lu %10lu %10lu\n", hm_classes[c].size,
+                           (unsigned long)r.classes[c].slabs,
+                           (unsigned long)r.classes[c].blocks,
+                           (unsigned long)r.classes[c].cached);
 }
 
 void hm_report_json(struct hm_text *out)
 {
-    struct hakmem_stats s;
-    hm_report_gather(&s);
+    struct hm_report r;
+    hm_report_gather(&r);
     hm_text_printf(out, "{\"version\":\"%s\",\"profile\":\"%s\"", hakmem_version(),
                    hm_heap_profile());
-#define PRINT(name) hm_text_printf(out, ",\"%s\":%lu", #name, (unsigned long)s.name);
-    FIELDS(PRINT)
-#undef PRINT
-    struct class_row rows[HM_STATES] = {{0, 0}};
-    hm_superslab_each(count_class, rows);
+    put_figures(out, &r.stats, ",\"%s\":%lu");
     hm_text_printf(out, ",\"classes\":[");
     const char *comma = "";
     for (unsigned c = 1; c < HM_CLASSES; c++) {
-        if (rows[c].slabs == 0)
+        if (r.classes[c].slabs == 0)
             continue;
-        hm_text_printf(out, "%s{\"size\":%u,\"slabs\":%u,\"blocks\":%u}", comma,
-                       hm_classes[c].size, rows[c].slabs, rows[c].blocks);
+        hm_text_printf(out, "%s{\"size\":%u,\"slabs\":%lu,\"blocks\":%lu,\"cached\":%lu}",
+                       comma, hm_classes[c].size, (unsigned long)r.classes[c].slabs,
+                       (unsigned long)r.classes[c].blocks,
+                       (unsigned long)r.classes[c].cached);
         comma = ",";
     }
     hm_text_printf(out, "]}\n");
@@ -165,34 +156,40 @@ int hm_report_info(int options, FILE *out)
 {
     if (options != 0)
         return EINVAL; /* as glibc does */
-    struct hakmem_stats s;
-    hm_report_gather(&s);
-    char buf[4096]; /* twice what is needed */
+    struct hm_report r;
+    hm_report_gather(&r);
+    char buf[16 * HM_KIB]; /* twice what is needed */
     struct hm_text text;
     hm_text_init(&text, buf, sizeof buf, -1);
     hm_text_printf(&text, "<malloc version=\"hakmem-1\">\n");
-#define PRINT(name) \
-    hm_text_printf(&text, "<%s>%lu</%s>\n", #name, (unsigned long)s.name, #name);
-    FIELDS(PRINT)
-#undef PRINT
+    put_figures(&text, &r.stats, "<%s>%lu</%s>\n");
+    for (unsigned c = 1; c < HM_CLASSES; c++)
+        if (r.classes[c].slabs != 0)
+            hm_text_printf(&text,
+                           "<class size=\"%u\" slabs=\"%lu\" blocks=\"%lu\" "
+                           "cached=\"%lu\"/>\n",
+                           hm_classes[c].size, (unsigned long)r.classes[c].slabs,
+                           (unsigned long)r.classes[c].blocks,
+                           (unsigned long)r.classes[c].cached);
     hm_text_printf(&text, "</malloc>\n");
     return fwrite(buf, 1, text.len, out) == text.len ? 0 : -1;
 }
 
 struct mallinfo2 hm_report_mallinfo(void)
 {
-    struct hakmem_stats s;
-    hm_report_gather(&s);
-    size_t small = (size_t)s.small_bytes;
-    size_t live_small = small - hm_min(small, (size_t)s.cached_bytes);
-    size_t in_superslabs = (size_t)s.superslabs * hm_opt.superslab_size;
-    size_t live = live_small + (size_t)s.medium_bytes;
+    struct hm_report r;
+    hm_report_gather(&r);
+    const struct hakmem_stats *s = &r.stats;
+    size_t small = (size_t)s->small_bytes;
+    size_t live_small = small - hm_min(small, (size_t)s->cached_bytes);
+    size_t in_superslabs = (size_t)s->superslabs * hm_opt.superslab_size;
+    size_t live = live_small + (size_t)s->medium_bytes;
     return (struct mallinfo2){
         .arena = in_superslabs,
-        .ordblks = (size_t)s.slabs,
-        .hblkhd = (size_t)s.big_bytes,
+        .ordblks = (size_t)s->slabs,
+        .hblkhd = (size_t)s->big_bytes,
         .uordblks = live,
         .fordblks = in_superslabs - hm_min(in_superslabs, live),
-        .keepcost = (size_t)s.retained_bytes,
+        .keepcost = (size_t)s->retained_bytes,
     };
 }

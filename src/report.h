@@ -5,13 +5,26 @@
 #define HM_REPORT_H
 
 #include "base.h"
+#include "sizeclass.h"
 #include "text.h"
 
 #include "hakmem/hakmem.h"
 #include <malloc.h>
 #include <stdio.h>
 
-void hm_report_gather(struct hakmem_stats *out);
+/* A row for each class of slabs; the others are zero. */
+struct hm_report_class {
+    uint64_t slabs, blocks, cached; /* hm_page_column */
+};
+
+struct hm_report {
+    struct hakmem_stats stats;
+    struct hm_report_class classes[HM_CLASSES];
+};
+
+/* One walk for both, so that small_bytes is the sum over the classes. False: fork
+ * elsewhere, and not all was seen. */
+bool hm_report_gather(struct hm_report *out);
 void hm_report_text(struct hm_text *out);
 void hm_report_json(struct hm_text *out);
 

@@ -540,34 +540,20 @@ size_t hm_superslab_trim(uint64_t deadline, size_t reserve)
     return bytes;
 }
 
-static void visit_runs(struct hm_superslab *ss, void (*visit)(struct hm_slab *, void *),
+bool hm_superslab_each(unsigned shard, void (*visit)(struct hm_superslab *, void *),
                        void *arg)
 {
-    uint32_t u = 0;
-    while ((u = hm_bits_next(ss->free_map, u, ss->units, false)) < ss->units) {
-        struct hm_slab *run = &ss->slabs[ss->head[u]];
-        /* Else the unit is on its way back to the system, and its head is out of date. */
-        bool in_use = run->cls != 0 && u < (uint32_t)run->unit + run->units;
-        if (in_use)
-            visit(run, arg);
-        u += in_use ? run->units : 1;
+    struct shard *sh = &shards[shard];
+    if (!hm_lock_acquire(&sh->lock))
+        return false;
+    for (int k = 0; k < HM_KINDS; k++) {
+        for (struct hm_superslab *ss = sh->available[k]; ss != NULL; ss = ss->next)
+            visit(ss, arg);
+        for (struct hm_superslab *ss = sh->full[k]; ss != NULL; ss = ss->next)
+            visit(ss, arg);
     }
-}
-
-void hm_superslab_each(void (*visit)(struct hm_slab *run, void *arg), void *arg)
-{
-    for (unsigned i = 0; i < shard_count; i++) {
-        struct shard *sh = &shards[i];
-        if (!hm_lock_acquire(&sh->lock))
-            return;
-        for (int k = 0; k < HM_KINDS; k++) {
-            for (struct hm_superslab *ss = sh->available[k]; ss != NULL; ss = ss->next)
-                visit_runs(ss, visit, arg);
-            for (struct hm_superslab *ss = sh->full[k]; ss != NULL; ss = ss->next)
-                visit_runs(ss, visit, arg);
-        }
-        hm_lock_release(&sh->lock);
-    }
+    hm_lock_release(&sh->lock);
+    return true;
 }
 
 void hm_superslab_prewarm(unsigned count)

@@ -119,8 +119,10 @@ HM_INLINE struct hm_slab *hm_superslab_slab_of(struct hm_superslab *ss, const vo
  * `reserve`. Returns bytes given back. */
 size_t hm_superslab_trim(uint64_t deadline, size_t reserve);
 
-/* Calls `visit` for every run in use, shard by shard, with the shard's lock held. */
-void hm_superslab_each(void (*visit)(struct hm_slab *run, void *arg), void *arg);
+/* Calls `visit` for every SuperSlab of a shard, with the shard's lock held. False: fork
+ * elsewhere. walk.h has more of the kind. */
+bool hm_superslab_each(unsigned shard, void (*visit)(struct hm_superslab *, void *),
+                       void *arg);
 
 /* Maps SuperSlabs and makes their pages resident: option `prewarm`. */
 void hm_superslab_prewarm(unsigned count);

@@ -250,21 +250,48 @@ int hm_sys_gettid(void)
     return (int)call3(SYS_gettid, 0, 0, 0);
 }
 
-/* <linux/futex.h> has other names for them, but not every libc comes with it. */
-enum { WAIT_PRIVATE = 128, WAKE_PRIVATE = 129 };
+int hm_sys_getpid(void)
+{
+    return (int)call3(SYS_getpid, 0, 0, 0);
+}
 
-void hm_sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ms)
+uint32_t hm_sys_geteuid(void)
+{
+    return (uint32_t)call3(SYS_geteuid, 0, 0, 0);
+}
+
+/* <linux/futex.h> has other names for them, but not every libc comes with it. */
+enum { WAIT = 0, WAKE = 1, WAIT_PRIVATE = 128, WAKE_PRIVATE = 129 };
+
+static void futex_wait(_Atomic uint32_t *word, int how, uint32_t expected,
+                       uint64_t timeout_ms)
 {
     struct kernel_time limit = {(long)(timeout_ms / 1000),
                                 (long)(timeout_ms % 1000) * 1000000};
 
-    hm_sys_call(SYS_futex, (long)word, WAIT_PRIVATE, (long)expected,
+    hm_sys_call(SYS_futex, (long)word, how, (long)expected,
                 timeout_ms > 0 ? (long)&limit : 0, 0, 0);
+}
+
+void hm_sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ms)
+{
+    futex_wait(word, WAIT_PRIVATE, expected, timeout_ms);
 }
 
 void hm_sys_futex_wake(_Atomic uint32_t *word, int count)
 {
     call3(SYS_futex, (long)word, WAKE_PRIVATE, count);
+}
+
+void hm_sys_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected,
+                              uint64_t timeout_ms)
+{
+    futex_wait(word, WAIT, expected, timeout_ms);
+}
+
+void hm_sys_futex_wake_shared(_Atomic uint32_t *word, int count)
+{
+    call3(SYS_futex, (long)word, WAKE, count);
 }
 
 void hm_sys_yield(void)
@@ -339,7 +366,7 @@ static bool read_stack(struct hm_sys_start *out)
 static bool read_environ(struct hm_sys_start *out)
 {
     char **envp = &environ != NULL ? environ : NULL;
-    bool main_thread = hm_sys_gettid() == (int)call3(SYS_getpid, 0, 0, 0);
+    bool main_thread = hm_sys_gettid() == hm_sys_getpid();
     bool on_stack = (uintptr_t)envp > (uintptr_t)__builtin_frame_address(0);
 
     return envp != NULL && main_thread && on_stack && read_after_envp(envp, out);

@@ -41,11 +41,17 @@ hm_sys_cpu_count(void); /* CPUs this process may run on; at least 1; start-up on
 uint64_t hm_sys_random(void); /* unpredictable where the kernel has entropy, else best
                                  effort; start-up only */
 int hm_sys_gettid(void);
+int hm_sys_getpid(void);
+uint32_t hm_sys_geteuid(void);
 
 /* Sleeps while *word == expected, at most timeout_ms (0: without limit). Spurious returns
  * are possible. */
 void hm_sys_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ms);
 void hm_sys_futex_wake(_Atomic uint32_t *word, int count);
+/* The same for a word in memory that processes share. */
+void hm_sys_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected,
+                              uint64_t timeout_ms);
+void hm_sys_futex_wake_shared(_Atomic uint32_t *word, int count);
 void hm_sys_yield(void);
 
 /* What the kernel handed to the process at exec, read from the initial stack or /proc:

@@ -525,14 +525,17 @@ bool hm_tcache_parked_untrimmed(void)
     return hm_load_relaxed(&threads.untrimmed) > 0;
 }
 
-static uint64_t cached_bytes(struct hm_tcache *tc)
+uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
 {
     uint64_t bytes = 0;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         /* While the bin moves to another array the two may not belong together. */
         ptrdiff_t count = bottom_of(tc, cls) - top_of(tc, cls);
-        if (count > 0 && count <= HM_BIN_MAX)
-            bytes += (uint64_t)count * hm_classes[cls].size;
+        if (count <= 0 || count > HM_BIN_MAX)
+            continue;
+        bytes += (uint64_t)count * hm_classes[cls].size;
+        if (blocks != NULL)
+            blocks[cls] += (uint64_t)count;
     }
     return bytes;
 }
@@ -540,8 +543,7 @@ static uint64_t cached_bytes(struct hm_tcache *tc)
 void hm_tcache_totals(struct hm_tcache_totals *out)
 {
     memset(out, 0, sizeof *out);
-    struct hm_tcache *tc = hm_load_acquire(&threads.all);
-    for (; tc != NULL; tc = tc->next) {
+    for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
         bool parked = hm_load_relaxed(&tc->parked);
         out->caches += !parked;
         out->parked += parked;
@@ -549,8 +551,13 @@ void hm_tcache_totals(struct hm_tcache_totals *out)
         out->refilled += hm_load_relaxed(&tc->refilled);
         out->flushes += hm_load_relaxed(&tc->flushes);
         out->flushed += hm_load_relaxed(&tc->flushed);
-        out->cached_bytes += cached_bytes(tc);
+        out->cached_bytes += hm_tcache_cached(tc, NULL);
     }
+}
+
+struct hm_tcache *hm_tcache_first(void)
+{
+    return hm_load_acquire(&threads.all);
 }
 
 unsigned hm_tcache_threads(void)

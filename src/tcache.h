@@ -99,6 +99,11 @@ struct hm_tcache_totals {
     uint64_t caches, parked, refills, refilled, flushes, flushed, cached_bytes;
 };
 void hm_tcache_totals(struct hm_tcache_totals *out);
+/* All caches there are, used or parked, by their `next`. */
+struct hm_tcache *hm_tcache_first(void);
+/* Bytes of the blocks that a cache holds; adds the blocks up by bin, unless `blocks` is
+ * NULL. What its thread changes meanwhile may be counted before or after. */
+uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES]);
 
 /* Threads that ever had a cache, minus those that ended: for process.c. */
 unsigned hm_tcache_threads(void);

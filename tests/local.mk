@@ -53,6 +53,7 @@ unit_tests = \
 	tests/unit/test_conf_app \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
+	tests/unit/test_dump \
 	tests/unit/test_exhaustion \
 	tests/unit/test_heap \
 	tests/unit/test_lock \
@@ -86,6 +87,8 @@ tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+tests_unit_test_dump_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_dump_LDADD = $(unit_ldadd)
 # The system calls of os.c go through the test.
 tests_unit_test_exhaustion_CPPFLAGS = $(heap_cppflags)
 tests_unit_test_exhaustion_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_call

@@ -4,6 +4,7 @@
 #define HM_TEST_SLAB_BLOCKS_H
 
 #include "layers.h"
+#include "walk.h"
 
 #define CONF "superslab_size = 512K\naddress_window = 1G\nempty_reserve = 0\n"
 
@@ -54,7 +55,7 @@ static UNUSED size_t runs_in_use(void)
 {
     size_t n = 0;
 
-    hm_superslab_each(count_run, &n);
+    hm_walk_runs(count_run, &n);
     return n;
 }
 

@@ -7,6 +7,7 @@
 #include "medium.h"
 #include "slab.h"
 #include "tcache.h"
+#include "walk.h"
 
 /* Blocks of every kind, half of them freed again. */
 static void *kept[3000];
@@ -61,7 +62,7 @@ static struct hm_slab *a_listed_slab(void)
     use_the_heap();
     hakmem_thread_flush();
     REQUIRE(hakmem_check_heap() == 0);
-    hm_superslab_each(note_listed, NULL);
+    hm_walk_runs(note_listed, NULL);
     REQUIRE(listed != NULL);
     return listed;
 }

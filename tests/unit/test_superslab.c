@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* superslab: runs of units, against a model that knows what every unit holds. */
 #include "superslab_runs.h"
+#include "walk.h"
 
 /* ---- One run ------------------------------------------------------------------------- */
 
@@ -194,7 +195,7 @@ static void each_visits_exactly_the_runs_in_use(void)
 {
     unsigned visits[RUNS] = {0};
 
-    hm_superslab_each(count_visit, visits);
+    hm_walk_runs(count_visit, visits);
     for (size_t i = 0; i < RUNS; i++)
         REQUIRE(visits[i] == (held[i].run != NULL));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* superslab: what goes back to the system, and when; without memory; among threads. */
 #include "superslab_runs.h"
+#include "walk.h"
 
 /* ---- Trimming ------------------------------------------------------------------------ */
 
@@ -207,7 +208,7 @@ IN_CHILD(without_any_memory_the_answer_is_null)
     REQUIRE(hm_superslab_shards() >= 1);
     REQUIRE(take(1, 1, HM_UNIT, NULL) == NULL);
     hm_superslab_trim(UINT64_MAX, 0);
-    hm_superslab_each(no_run, NULL);
+    hm_walk_runs(no_run, NULL);
 }
 
 static _Atomic int phase;
@@ -274,7 +275,7 @@ static struct hm_slab *only;
 static void visit_in_the_middle(int signal)
 {
     (void)signal;
-    hm_superslab_each(count_visit, only);
+    hm_walk_runs(count_visit, only);
 }
 
 /* While units are on their way back to the system they are neither free nor a run: a visit

@@ -3,6 +3,7 @@
 #include "layers.h"
 
 #include "tcache.h"
+#include "walk.h"
 
 #define CONF "shards = 1\nsuperslab_size = 512K\naddress_window = 1G\nempty_reserve = 0\n"
 
@@ -72,7 +73,7 @@ static void count_run(struct hm_slab *run, void *arg)
 static size_t slabs(void)
 {
     slabs_in_use = 0;
-    hm_superslab_each(count_run, NULL);
+    hm_walk_runs(count_run, NULL);
     return slabs_in_use;
 }
 
