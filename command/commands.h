@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* commands: what main.c calls, one function a subcommand, each in the file of its name;
- * show and diff are in profiles.c.
+ * show and diff are in profiles.c, set is in trim.c.
  * argv[0] is "hakmem NAME", for getopt's messages; the result is the exit code. */
 #ifndef HM_COMMANDS_H
 #define HM_COMMANDS_H
@@ -13,5 +13,7 @@ int hm_check_main(int argc, char **argv);
 int hm_doctor_main(int argc, char **argv);
 int hm_ab_main(int argc, char **argv);
 int hm_explain_main(int argc, char **argv);
+int hm_trim_main(int argc, char **argv);
+int hm_set_main(int argc, char **argv);
 
 #endif

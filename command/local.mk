@@ -16,6 +16,7 @@ command_hakmem_LDADD = \
 	src/libhakmem_la-conf_report.lo \
 	src/libhakmem_la-conf_source.lo \
 	src/libhakmem_la-conf_texts.lo \
+	src/libhakmem_la-identity.lo \
 	src/libhakmem_la-memlimit.lo \
 	src/libhakmem_la-option.lo \
 	src/libhakmem_la-os.lo \
@@ -43,6 +44,8 @@ command_hakmem_SOURCES = \
 	command/history.h \
 	command/library.c \
 	command/library.h \
+	command/live.c \
+	command/live.h \
 	command/machine.c \
 	command/machine.h \
 	command/main.c \
@@ -55,6 +58,7 @@ command_hakmem_SOURCES = \
 	command/program.c \
 	command/program.h \
 	command/run.c \
+	command/trim.c \
 	command/view.c \
 	command/view.h
 nodist_command_hakmem_SOURCES = command/profiles_whole.c

@@ -31,7 +31,7 @@ static HM_COLD void prepare(void)
     hm_clock_update();
     hm_meta_init();
     hm_conf_load(&start);
-    if (start.secure || !hm_opt.enabled)
+    if (start.secure)
         hm_opt.stats_page = false;
     if (!hm_opt.enabled)
         return;

@@ -234,6 +234,7 @@ command_tests = \
 	tests/command/doctor.t \
 	tests/command/examples.t \
 	tests/command/explain.t \
+	tests/command/live.t \
 	tests/command/profiles.t \
 	tests/command/run.t \
 	tests/command/sample.t
