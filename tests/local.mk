@@ -183,6 +183,13 @@ valgrind_tests = \
 # profiles.t runs it under one profile and option after the other.
 api_helpers = tests/profiles/probe
 
+# catalogue: programs that misuse the heap, under whatever allocator is preloaded: linked with
+# none, and with nothing else that might be missing where it is compared.
+misuse_programs = tests/misuse/catalogue
+tests_misuse_catalogue_SOURCES = tests/misuse/catalogue.c tests/misuse/catalogue_cases.c \
+	tests/misuse/catalogue.h
+tests_misuse_catalogue_LDADD =
+
 # cxx: operators new and delete, seen from C++ --------------------------------------------
 
 cxx_tests = tests/api/test_cxx
@@ -209,6 +216,7 @@ tests_preload_passes_LDADD =
 
 scripts = \
 	tests/early/early.t \
+	tests/misuse/catalogue.t \
 	tests/preload/active.t \
 	tests/preload/bare.t \
 	tests/preload/conf.t \
@@ -277,7 +285,7 @@ TESTS += $(unit_tests) $(stress_tests)
 TESTS += $(command_tests)
 
 if !SANITIZER
-check_PROGRAMS += $(preload_helpers)
+check_PROGRAMS += $(preload_helpers) $(misuse_programs)
 TESTS += $(scripts) $(meta_tests)
 check_PROGRAMS += $(api_tests) $(api_helpers)
 TESTS += $(api_tests)
@@ -299,6 +307,7 @@ TESTS += tests/static/test_static tests/static/static.t
 endif
 endif
 
+EXTRA_DIST += tests/misuse/Catalogue.pm tests/misuse/catalogue.golden tests/misuse/compare.pl
 EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
 	tests/static/static.t tests/cmocka/cmocka.h \
 	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
