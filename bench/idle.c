@@ -3,12 +3,14 @@
  * process sleeps without calling malloc again: how fast, and how far, does resident
  * memory fall? Then a little activity, then malloc_trim.
  *
- * Figures, in MiB: live (what the blocks still allocated ask for), peak, after_0.0s
+ * Figures, in MiB: live (what the blocks still allocated ask for), floor (the pages that
+ * these lie on: less cannot stay resident, whatever the allocator does), peak, after_0.0s
  * (freed, not yet idle), after_0.5s … of idleness, active (0.5 s of light activity),
  * trimmed. */
 #include "bench.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 static long peak = 200 << 20;
 static long keep_percent = 5;
@@ -55,6 +57,31 @@ static size_t climb(struct slot *slot, struct bench_random *r)
     return count;
 }
 
+static int compare_pages(const void *a, const void *b)
+{
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Bytes of the pages on which blocks lie. */
+static size_t pages_of(const struct slot *slot, size_t count)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), capacity = 0, pages = 0, distinct = 0;
+    for (size_t i = 0; i < count; i++)
+        capacity += slot[i].size / page + 2;
+    uintptr_t *touched = bench_table(capacity, sizeof(*touched));
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t from = (uintptr_t)slot[i].block, to = from + slot[i].size - 1;
+        for (uintptr_t p = from / page; p <= to / page; p++)
+            touched[pages++] = p;
+    }
+    qsort(touched, pages, sizeof(*touched), compare_pages);
+    for (size_t i = 0; i < pages; i++)
+        distinct += i == 0 || touched[i] != touched[i - 1];
+    bench_table_end(touched, capacity, sizeof(*touched));
+    return distinct * page;
+}
+
 static void be_active(double seconds)
 {
     uint64_t end = bench_ns() + (uint64_t)(seconds * 1e9);
@@ -89,6 +116,7 @@ int main(int argc, char **argv)
     }
     bench_pause();
     report("live", live);
+    report("floor", pages_of(slot, kept));
     report("peak", top);
     report(step_names[0], bench_resident());
     for (long i = 1; i <= idle_ms / STEP_MS && i <= MAX_STEPS; i++) {
