@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* lock: a mutex of one word that knows about fork.
  *
- *   word: 0 free | 1 held | 2 held, a thread sleeps | 3 held by the forking thread
+ *   word, lowest two bits: 0 free | 1 held | 2 held, a thread sleeps | 3 by a fork
+ *         the others:      the thread that holds it, or held it when it forked
  *
  * L1 A lock is never held across a system call other than a futex call of its own, nor
  *    across anything that could wait for a lock of libc.
@@ -9,9 +10,12 @@
  *    then get `false` at once instead of waiting: they might own a lock of libc
  *    (stdio's, the loader's) that the fork itself is about to take. Every caller has a
  *    way to go on without the lock. Only another fork waits, before it takes anything.
- * L3 The forking thread passes through its own locks, so that atfork handlers of the
- *    program may allocate.
+ * L3 The forking thread passes through the locks that it took to fork, so that atfork
+ *    handlers of the program may allocate.
  * L4 Locks nest in the order of enum hm_lock_rank only; debug builds verify it.
+ * L5 A signal handler may fork, out of the middle of a critical section too: the lock in
+ *    question stays its thread's, which goes on in parent and child when the handler
+ *    returns. Until then it is refused to all, the forking thread among them.
  */
 #ifndef HM_LOCK_H
 #define HM_LOCK_H
@@ -29,8 +33,8 @@ enum hm_lock_rank {
 };
 
 struct hm_lock {
-    _Atomic uint32_t word; /* [any] see above; acquire pairs with release */
-    uint32_t rank;         /* [const] */
+    _Atomic uintptr_t word; /* [any] see above; acquire pairs with release */
+    uint32_t rank;          /* [const] */
 };
 
 /* Times a thread went to sleep for a lock. [any, relaxed] */

@@ -62,11 +62,11 @@ static void fork_child(void)
     if (!locks_taken)
         return;
     locks_taken = false;
+    hm_check_fork_child();
+    hm_tcache_fork_child(); /* still with all locks: of those that it must do without */
+    hm_helper_fork_child();
     each_lock(hm_lock_fork_give);
     hm_lock_fork_end();
-    hm_check_fork_child();
-    hm_tcache_fork_child();
-    hm_helper_fork_child();
 }
 
 static const struct hm_helper_work helper_work = {hm_page_bell, hm_page_waits,

@@ -10,9 +10,8 @@
  * threads use many sizes, but few of them often. */
 #define OPEN_BYTES HM_KIB
 /* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
- * rounds; others may free in each, so a cache is parked in the last. Under
- * ThreadSanitizer it is one round less: in the last it takes its own view of the thread
- * down. */
+ * rounds; others may free in each, so a cache is parked in the last. In that,
+ * ThreadSanitizer takes its own view of the thread down: one less. */
 #define EXIT_ROUNDS (HM_TSAN ? 2 : 3)
 
 static struct hm_slot nothing; /* C3: the shared sentinel; never written */
@@ -96,9 +95,8 @@ static unsigned capacity_min(unsigned cls)
     return (unsigned)hm_max(2, hm_min(hm_opt.tls_cache_min, fit));
 }
 
-/* C5. A fork's child sees what its parent's other threads had done so far, in the order
- * in which they did it: the compiler must keep that order, the processor needs no fence.
- */
+/* C5. A fork's child sees what its parent's other threads had done, in the order in which
+ * they did it: the compiler must keep that order, the processor needs no fence. */
 static void busy_begin(struct hm_tcache *tc)
 {
     hm_store_relaxed(&tc->busy, true);
@@ -219,9 +217,8 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
 static void bin_let_go(struct hm_bin *bin)
 {
     struct hm_slab *slab = bin->current;
-    /* First, for a fork's child that finds the bin in between: better a slab that is
-     * current for nobody than one that is let go twice. The release in letting go keeps
-     * the order. */
+    /* First, for a fork's child that finds the bin in between: better a slab current for
+     * nobody than one let go twice. The release in letting go keeps the order. */
     bin->current = NULL;
     if (slab != NULL)
         hm_slab_let_go(slab);
@@ -307,10 +304,9 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
     return slot.block;
 }
 
-/* Makes room in a full bin. The bin grows until it holds what a refill brings; and
- * further while more blocks come and go than it holds, but not so many that no bin would
- * hold them or that the flushes do not count. Else its older half goes back to the slabs.
- */
+/* Makes room in a full bin. It grows until it holds what a refill brings; and further
+ * while more blocks come and go than it holds, but not so many that no bin would hold
+ * them or that the flushes do not count. Else its older half goes back to the slabs. */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
@@ -405,7 +401,7 @@ static struct hm_tcache *cache_make(void)
     return tc;
 }
 
-/* Caller holds the lock, or is a fork's child. */
+/* Caller holds the lock. */
 static void park(struct hm_tcache *tc)
 {
     tc->aged_at = hm_load_relaxed(&hm_clock);
@@ -427,6 +423,21 @@ static void park_orphans(void)
         park(tc);
         tc = next;
     }
+}
+
+/* Parks a cache, now or, if the lock is a fork's, later. */
+static void retire(struct hm_tcache *tc)
+{
+    struct hm_tcache *first = hm_load_relaxed(&threads.orphans);
+    if (hm_lock_acquire(&threads.lock)) {
+        park(tc);
+        hm_lock_release(&threads.lock);
+        return;
+    }
+    do /* release pairs with the acquire in park_orphans */
+        tc->next_parked = first;
+    while (!atomic_compare_exchange_weak_explicit(
+        &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
 }
 
 static struct hm_tcache *unpark(void)
@@ -480,16 +491,7 @@ static void cache_exit(void *arg)
     hm_tcache_self = &exited;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         bin_let_go(&tc->bins[cls]);
-    if (hm_lock_acquire(&threads.lock)) {
-        park(tc);
-        hm_lock_release(&threads.lock);
-    } else { /* release pairs with the acquire in park_orphans */
-        tc->next_parked = hm_load_relaxed(&threads.orphans);
-        while (!atomic_compare_exchange_weak_explicit(
-            &threads.orphans, &tc->next_parked, tc, memory_order_release,
-            memory_order_relaxed))
-            ;
-    }
+    retire(tc);
     hm_sub_relaxed(&threads.threads, 1);
 }
 
@@ -573,14 +575,15 @@ void hm_tcache_fork(void (*each)(struct hm_lock *))
 void hm_tcache_fork_child(void)
 {
     struct hm_tcache *self = hm_tcache_self->cache;
-    struct hm_tcache *tc = hm_load_relaxed(&threads.all);
     hm_store_relaxed(&threads.orphans, NULL); /* parked below, as all others */
-    for (; tc != NULL; tc = tc->next) {
+    for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
         hm_store_relaxed(&tc->withheld, false);
-        if (hm_load_relaxed(&tc->busy) && tc != self)
+        if (tc == self) /* which goes on where it was, and may be busy: lock.h, L5 */
+            continue;
+        if (hm_load_relaxed(&tc->busy))
             close_bins(tc);
         hm_store_relaxed(&tc->busy, false);
-        if (tc == self || hm_load_relaxed(&tc->parked))
+        if (hm_load_relaxed(&tc->parked))
             continue;
         for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
             /* Its thread may have been about to take this block, with the state set. */
@@ -591,7 +594,7 @@ void hm_tcache_fork_child(void)
                 hm_slab_let_go_orphan(tc->bins[cls].current);
             tc->bins[cls].current = NULL;
         }
-        park(tc);
+        retire(tc);
     }
     hm_store_relaxed(&threads.threads, self != NULL);
 }

@@ -151,9 +151,14 @@ static void random_step(struct rng *r, void **slot, size_t *size, size_t slots)
     fill(slot[i], size[i], i);
 }
 
+static unsigned count_threads(void)
+{
+    return (unsigned)(status_bytes("Threads:") / KIB);
+}
+
 static void be_interrupted(void *arg)
 {
-    (void)arg;
+    const unsigned *threads = arg; /* that there must be in the end */
     enum { SLOTS = 300 };
     static void *slot[SLOTS];
     static size_t size[SLOTS];
@@ -178,6 +183,7 @@ static void be_interrupted(void *arg)
         random_step(&r, slot, size, SLOTS);
     if (!is_child)
         timer_delete(timer);
+    REQUIRE(is_child || count_threads() == *threads);
     for (int i = 0; i < 2000; i++)
         random_step(&r, slot, size, SLOTS);
     for (size_t i = 0; i < SLOTS; i++)
@@ -188,7 +194,24 @@ static void be_interrupted(void *arg)
 static void fork_from_a_signal_handler_inside_malloc_works_with_one_thread(void **state)
 {
     (void)state;
-    ASSERT_CHILD(be_interrupted, NULL);
+    unsigned threads = 1;
+    ASSERT_CHILD(be_interrupted, &threads);
+}
+
+/* The program has one thread, and the library another. Options are read when a process
+ * starts, so it takes a new one, whose main() begins where this ends. */
+static char with_helper[] = "with-helper";
+
+static void be_interrupted_beside_the_helper(void *arg)
+{
+    setenv("HAKMEM_OPTIONS", "trim_thread=yes,trim_interval=1ms", 1);
+    execl("/proc/self/exe", "test_fork_edges", (char *)arg, (char *)NULL);
+}
+
+static void fork_from_a_signal_handler_inside_malloc_works_beside_the_helper(void **state)
+{
+    (void)state;
+    ASSERT_CHILD(be_interrupted_beside_the_helper, with_helper);
 }
 
 /* ---- Constructor and atexit
@@ -292,12 +315,18 @@ static void forking_twice_as_a_daemon_does_works(void **state)
     ASSERT_CHILD(fork_twice, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], with_helper) == 0) {
+        unsigned threads = 2;
+        be_interrupted(&threads);
+    }
     SKIP_ALL_UNDER_TSAN("forks of a process with threads");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fork_does_not_hang_against_getline_and_fflush),
         cmocka_unit_test(fork_from_a_signal_handler_inside_malloc_works_with_one_thread),
+        cmocka_unit_test(
+            fork_from_a_signal_handler_inside_malloc_works_beside_the_helper),
         cmocka_unit_test(fork_in_a_constructor_works),
         cmocka_unit_test(fork_in_atexit_works),
         cmocka_unit_test(fork_in_atexit_works_while_threads_allocate),

@@ -130,6 +130,22 @@ static bool other_thread_can_acquire(void)
     return result;
 }
 
+static void *try_second(void *result)
+{
+    *(bool *)result = hm_lock_try(&second);
+    if (*(bool *)result)
+        hm_lock_release(&second);
+    return NULL;
+}
+
+static bool other_thread_can_take_second(void)
+{
+    bool result;
+
+    run_threads(1, try_second, &result, sizeof result);
+    return result;
+}
+
 static void other_threads_get_false_at_once(void **state)
 {
     (void)state;
@@ -241,6 +257,62 @@ IN_CHILD(the_child_of_a_fork_has_free_locks)
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* A signal handler that forks may have interrupted whoever holds the lock. */
+static void a_lock_that_the_forking_thread_held_is_refused_to_all(void **state)
+{
+    (void)state;
+    for (int waited = 0; waited < 2; waited++) {
+        uint64_t waits = hm_load_relaxed(&hm_lock_waits);
+        pthread_t sleeper;
+        bool got = true;
+
+        assert_true(hm_lock_acquire(&lock));
+        if (waited) {
+            assert_int_equal(
+                pthread_create(&sleeper, NULL, acquire_as_a_waiter, &got), 0);
+            wait_for_a_sleeper(waits);
+        }
+        fork_takes_both();
+        if (waited) { /* it might own what the fork is about to wait for */
+            pthread_join(sleeper, NULL);
+            assert_false(got);
+        }
+        assert_false(hm_lock_acquire(&lock));
+        assert_false(hm_lock_try(&lock));
+        assert_false(other_thread_can_acquire());
+        assert_true(hm_lock_try(&second));
+        hm_lock_release(&second);
+        fork_is_over();
+        assert_false(other_thread_can_try()); /* it is held as before */
+        assert_true(other_thread_can_take_second());
+        hm_lock_release(&lock);
+        assert_true(other_thread_can_try());
+    }
+}
+
+IN_CHILD(a_lock_held_before_the_fork_is_held_in_its_child)
+{
+    REQUIRE(hm_lock_acquire(&lock));
+    fork_takes_both();
+    pid_t pid = fork();
+
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+        alarm(60);
+    REQUIRE(!hm_lock_fork_elsewhere() && !hm_lock_try(&lock) && hm_lock_try(&second));
+    hm_lock_release(&second);
+    fork_is_over();
+    REQUIRE(!hm_lock_try(&lock) && hm_lock_try(&second));
+    hm_lock_release(&second);
+    hm_lock_release(&lock);
+    REQUIRE(hm_lock_try(&lock));
+    if (pid == 0)
+        _exit(0);
+    int status;
+
+    REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 /* Threads that lock all the time, and one that takes and gives as a fork does: what the
  * lock guards is never in two hands, and the others never wait for the fork's end. */
 static _Atomic bool stop;
@@ -304,6 +376,8 @@ int main(void)
         cmocka_unit_test(a_fork_waits_for_the_holder_and_sends_sleepers_on),
         cmocka_unit_test(elsewhere_is_true_for_the_others_only),
         cmocka_unit_test(the_child_of_a_fork_has_free_locks),
+        cmocka_unit_test(a_lock_that_the_forking_thread_held_is_refused_to_all),
+        cmocka_unit_test(a_lock_held_before_the_fork_is_held_in_its_child),
         cmocka_unit_test(forks_and_holders_exclude_each_other),
     };
 

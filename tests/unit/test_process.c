@@ -3,7 +3,11 @@
  * thread forked and whatever the others were doing. */
 #include "support.h"
 
+#include "big.h"
+#include "check.h"
+#include "meta.h"
 #include "process.h"
+#include "tcache.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -158,6 +162,73 @@ static void a_fork_may_meet_the_end_of_a_thread(void **state)
     in_process_of_its_own(forks_beside_ending_threads);
 }
 
+/* A signal handler's fork may come in the middle of any critical section, while another
+ * thread, the helper for one, makes the locks necessary. Here it comes inside each. */
+static struct hm_lock *interrupted;
+static unsigned to_interrupt, lock_number;
+
+static void choose(struct hm_lock *l)
+{
+    if (lock_number++ == to_interrupt)
+        interrupted = l;
+}
+
+static void each_lock(void (*each)(struct hm_lock *))
+{
+    lock_number = 0;
+    each(hm_check_lock());
+    hm_tcache_fork(each);
+    hm_slab_fork(each);
+    hm_superslab_fork(each);
+    each(hm_big_lock());
+    hm_window_fork(each);
+    each(hm_meta_lock());
+}
+
+/* What follows is not the heap's use in the handler, which nobody may make there, but
+ * what the interrupted code does when the handler has returned. */
+static void fork_inside_a_critical_section(void)
+{
+    REQUIRE(hm_lock_acquire(interrupted));
+    pid_t pid = fork();
+    int status;
+
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+        become_plain_child(60);
+    hm_lock_release(interrupted);
+    for (int i = 0; i < 3; i++)
+        use_the_heap();
+    REQUIRE(hm_check_heap() == 0);
+    if (pid == 0)
+        _exit(0);
+    REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void forks_inside_critical_sections(void *unused UNUSED)
+{
+    pthread_t busy;
+
+    use_the_heap();
+    REQUIRE(pthread_create(&busy, NULL, use_the_heap_all_the_time, NULL) == 0);
+    for (int round = 0; round < 10; round++)
+        for (to_interrupt = 0;; to_interrupt++) {
+            interrupted = NULL;
+            each_lock(choose);
+            if (interrupted == NULL)
+                break;
+            fork_inside_a_critical_section();
+        }
+    atomic_store(&stop, true);
+    pthread_join(busy, NULL);
+}
+
+static void a_signal_handler_may_fork_inside_any_critical_section(void **state)
+{
+    (void)state;
+    in_process_of_its_own(forks_inside_critical_sections);
+}
+
 int main(void)
 {
     SKIP_ALL_UNDER_TSAN("forks of a process with threads");
@@ -166,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_never_allocated_may_fork),
         cmocka_unit_test(a_fork_may_meet_the_first_malloc_of_a_thread),
         cmocka_unit_test(a_fork_may_meet_the_end_of_a_thread),
+        cmocka_unit_test(a_signal_handler_may_fork_inside_any_critical_section),
     };
 
     return RUN_TESTS(tests);
