@@ -98,8 +98,13 @@ static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
     /* Blocks of a slab are aligned to their size's largest power of two, up to a unit. */
     while (cls != 0 && cls < HM_CLASSES && (hm_classes[cls].size & (align - 1)) != 0)
         cls++;
-    if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT)
+    if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT) {
+        if (tc != NULL) {
+            hm_tcache_count(&tc->wanted, size);
+            hm_tcache_count(&tc->granted, hm_classes[cls].size);
+        }
         return hm_tcache_take(tc, cls);
+    }
     if (size <= hm_medium_max() && align <= hm_medium_max())
         return hm_medium_take(shard, size, align, zeroed);
     return hm_big_take(size, align, zeroed);

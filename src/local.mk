@@ -82,6 +82,7 @@ HM_SOURCES = \
 	src/sys.h \
 	src/tcache.c \
 	src/tcache.h \
+	src/tcache_totals.c \
 	src/text.c \
 	src/text.h \
 	src/trim.c \

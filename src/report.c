@@ -2,7 +2,6 @@
 #include "report.h"
 #include "big.h"
 #include "heap.h"
-#include "medium.h"
 #include "meta.h"
 #include "option.h"
 #include "os.h"
@@ -15,13 +14,40 @@
 static void count_run(struct hm_slab *run, void *arg)
 {
     struct hm_report *r = arg;
-    if (run->cls == HM_STATE_MEDIUM)
+    uint64_t size = (uint64_t)run->units << HM_UNIT_SHIFT;
+    if (run->cls == HM_STATE_MEDIUM) {
+        r->stats.medium_bytes += size;
         return;
+    }
     uint64_t blocks = hm_load_relaxed(&run->life) & HM_LIFE_COUNT;
     r->classes[run->cls].slabs++;
     r->classes[run->cls].blocks += blocks;
     r->stats.slabs++;
+    r->stats.slab_bytes += size;
     r->stats.small_bytes += blocks * hm_classes[run->cls].size;
+}
+
+static void count_superslab(struct hm_superslab *ss, void *arg)
+{
+    struct hm_report *r = arg;
+    struct hakmem_stats *s = &r->stats;
+    uint64_t size = (uint64_t)ss->units << HM_UNIT_SHIFT, before = s->slab_bytes;
+    before += s->medium_bytes;
+    hm_walk_superslab(ss, count_run, r);
+    uint64_t dirty = (uint64_t)ss->dirty_units << HM_UNIT_SHIFT;
+    s->superslabs++;
+    s->retained_bytes += dirty;
+    /* With what is on its way to the system, which is in no run and not free. */
+    s->returned_bytes += size - (s->slab_bytes + s->medium_bytes - before) - dirty;
+    s->state_bytes += size >> ss->shift;
+}
+
+static bool gather_superslabs(struct hm_report *r)
+{
+    for (unsigned i = 0; i < hm_superslab_shards(); i++)
+        if (!hm_superslab_each(i, count_superslab, r))
+            return false;
+    return true;
 }
 
 /* Address space with memory behind it, and the most there was of it. */
@@ -55,6 +81,9 @@ static void gather_caches(struct hm_report *r)
     s->refilled_blocks = t.refilled;
     s->flushes = t.flushes;
     s->flushed_blocks = t.flushed;
+    s->remote_frees = t.remote;
+    s->sampled_wanted = t.wanted;
+    s->sampled_granted = t.granted;
 }
 
 bool hm_report_gather(struct hm_report *r)
@@ -64,19 +93,15 @@ bool hm_report_gather(struct hm_report *r)
     struct hakmem_stats *s = &r->stats;
     s->version = HAKMEM_STATS_VERSION;
     s->size = sizeof *s;
-    bool whole = hm_walk_runs(count_run, r);
+    bool whole = gather_superslabs(r);
     gather_caches(r);
-    s->medium_bytes = hm_load_relaxed(&hm_medium_bytes);
     s->big_bytes = hm_load_relaxed(&hm_big_counts.live_bytes);
     s->bigcache_bytes = hm_load_relaxed(&hm_big_counts.cached_bytes);
     s->bigcache_hits = hm_load_relaxed(&hm_big_counts.hits);
     s->bigcache_misses = hm_load_relaxed(&hm_big_counts.misses);
-    s->retained_bytes = hm_load_relaxed(&hm_superslab_counts.dirty_units)
-                        << HM_UNIT_SHIFT;
     s->superslabs_mapped = hm_load_relaxed(&hm_superslab_counts.mapped);
     s->superslabs_released = hm_load_relaxed(&hm_superslab_counts.released);
     s->superslabs_peak = hm_load_relaxed(&hm_superslab_counts.peak);
-    s->superslabs = s->superslabs_mapped - s->superslabs_released;
     s->metadata_bytes = hm_meta_bytes() + hm_region_bytes();
     s->trims = hm_load_relaxed(&hm_trim_counts.passes);
     s->trimmed_bytes = hm_load_relaxed(&hm_trim_counts.bytes);
@@ -86,6 +111,11 @@ bool hm_report_gather(struct hm_report *r)
     s->mprotect_calls = hm_load_relaxed(&hm_os_counts.mprotect);
     s->mremap_calls = hm_load_relaxed(&hm_os_counts.mremap);
     s->lock_waits = hm_load_relaxed(&hm_lock_waits);
+    uint64_t idle = s->cached_bytes < s->small_bytes ? s->cached_bytes : s->small_bytes;
+    s->live_bytes = s->small_bytes - idle + s->medium_bytes + s->big_bytes;
+    s->resident_bound = s->slab_bytes + s->medium_bytes + s->retained_bytes +
+                        s->state_bytes + s->big_bytes + s->bigcache_bytes +
+                        s->metadata_bytes;
     gather_mapped(s);
     return whole;
 }

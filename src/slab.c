@@ -294,8 +294,8 @@ unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
     return got;
 }
 
-/* `count` blocks of the slab have been put back into its map. */
-static void given(struct hm_slab *slab, unsigned count)
+/* `count` blocks of the slab have been put back into its map. True: it was CURRENT. */
+static bool given(struct hm_slab *slab, unsigned count)
 {
     unsigned shard = slab->shard;
     uint64_t seen = hm_load_relaxed(&slab->life), to;
@@ -315,6 +315,7 @@ static void given(struct hm_slab *slab, unsigned count)
         else
             hm_run_give(slab);
     }
+    return (seen & HM_LIFE_CURRENT) != 0;
 }
 
 /* Puts the blocks `bits` of one word back. */
@@ -335,8 +336,10 @@ static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
  * so many, those of one slab go back together. */
 #define GIVE_TOGETHER 32
 
-/* Gives those of slots[i], i in *left, back that are in the same slab as the first. */
-static void give_slab(const struct hm_slot *slots, uint32_t *left)
+/* Gives those of slots[i], i in *left, back that are in the same slab as the first.
+ * Returns how many, if it was CURRENT and is not `own`. */
+static unsigned give_slab(const struct hm_slot *slots, uint32_t *left,
+                          const struct hm_slab *own)
 {
     const char *first = slots[__builtin_ctz(*left)].block;
     struct hm_slab *slab = hm_slab_of(first);
@@ -364,17 +367,25 @@ static void give_slab(const struct hm_slot *slots, uint32_t *left)
     for (unsigned w = 0; w < words; w++)
         if (bits[w] != 0)
             give_bits(slab, w, bits[w]);
-    given(slab, count);
+    return given(slab, count) && slab != own ? count : 0;
 }
 
-void hm_slab_give(const struct hm_slot *slots, unsigned count)
+unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
+                              const struct hm_slab *own)
 {
+    unsigned remote = 0;
     for (unsigned at = 0; at < count; at += GIVE_TOGETHER) {
         unsigned n = (unsigned)hm_min(count - at, GIVE_TOGETHER);
         uint32_t left = UINT32_MAX >> (GIVE_TOGETHER - n);
         while (left != 0)
-            give_slab(slots + at, &left);
+            remote += give_slab(slots + at, &left, own);
     }
+    return remote;
+}
+
+void hm_slab_give(const struct hm_slot *slots, unsigned count)
+{
+    hm_slab_give_counted(slots, count, NULL);
 }
 
 /* Purging pages inside slabs (option page_purge). */

@@ -74,6 +74,10 @@ unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
  * already, which only a double free from two threads at the same moment can bring about.
  */
 void hm_slab_give(const struct hm_slot *slots, unsigned count);
+/* The same; returns how many went into slabs that were CURRENT for another thread: not
+ * `own`, which may be NULL. */
+unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
+                              const struct hm_slab *own);
 
 /* The slab of a small or large block's address, for the slow paths. */
 struct hm_slab *hm_slab_of(const void *block);

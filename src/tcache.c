@@ -196,8 +196,8 @@ static bool bin_open_by_free(struct hm_tcache *tc, unsigned cls)
 
 static void count_event(_Atomic uint64_t *events, _Atomic uint64_t *blocks, unsigned n)
 {
-    hm_store_relaxed(events, hm_load_relaxed(events) + 1);
-    hm_store_relaxed(blocks, hm_load_relaxed(blocks) + n);
+    hm_tcache_count(events, 1);
+    hm_tcache_count(blocks, n);
 }
 
 /* Gives the oldest `n` blocks of a bin back to their slabs. */
@@ -207,11 +207,12 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
         return;
     struct hm_slot *top = top_of(tc, cls), *bottom = bottom_of(tc, cls);
     busy_begin(tc);
-    hm_slab_give(bottom - n, n);
+    unsigned remote = hm_slab_give_counted(bottom - n, n, tc->bins[cls].current);
     memmove(top + n, top, (size_t)(bottom - top - n) * sizeof *top);
     hm_store_relaxed(&tc->bin_ends.top[cls], top + n);
     busy_end(tc);
     count_event(&tc->flushes, &tc->flushed, n);
+    hm_tcache_count(&tc->remote, remote);
 }
 
 static void bin_let_go(struct hm_bin *bin)
@@ -525,36 +526,6 @@ void hm_tcache_trim_parked(uint64_t deadline)
 bool hm_tcache_parked_untrimmed(void)
 {
     return hm_load_relaxed(&threads.untrimmed) > 0;
-}
-
-uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
-{
-    uint64_t bytes = 0;
-    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
-        /* While the bin moves to another array the two may not belong together. */
-        ptrdiff_t count = bottom_of(tc, cls) - top_of(tc, cls);
-        if (count <= 0 || count > HM_BIN_MAX)
-            continue;
-        bytes += (uint64_t)count * hm_classes[cls].size;
-        if (blocks != NULL)
-            blocks[cls] += (uint64_t)count;
-    }
-    return bytes;
-}
-
-void hm_tcache_totals(struct hm_tcache_totals *out)
-{
-    memset(out, 0, sizeof *out);
-    for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
-        bool parked = hm_load_relaxed(&tc->parked);
-        out->caches += !parked;
-        out->parked += parked;
-        out->refills += hm_load_relaxed(&tc->refills);
-        out->refilled += hm_load_relaxed(&tc->refilled);
-        out->flushes += hm_load_relaxed(&tc->flushes);
-        out->flushed += hm_load_relaxed(&tc->flushed);
-        out->cached_bytes += hm_tcache_cached(tc, NULL);
-    }
 }
 
 struct hm_tcache *hm_tcache_first(void)

@@ -64,8 +64,17 @@ struct hm_tcache {
     uint64_t aged_at; /* [owner, or L:threads when parked] hm_clock */
     struct hm_tcache *next;                               /* [const] all caches */
     struct hm_tcache *next_parked;                        /* [L:threads] */
-    _Atomic uint64_t refills, refilled, flushes, flushed; /* [owner]; statistics read */
+    /* Counters: [owner]; statistics read. */
+    _Atomic uint64_t refills, refilled, flushes, flushed;
+    _Atomic uint64_t remote;          /* flushed into slabs CURRENT for another thread */
+    _Atomic uint64_t wanted, granted; /* bytes of requests that took the slow path */
 };
+
+/* Adds to a counter, which only the calling thread writes. */
+HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    hm_store_relaxed(counter, hm_load_relaxed(counter) + n);
+}
 
 /* The only thread-local variable. */
 extern _Thread_local struct hm_front *hm_tcache_self
@@ -96,7 +105,8 @@ void hm_tcache_trim_parked(uint64_t deadline);
 bool hm_tcache_parked_untrimmed(void);
 
 struct hm_tcache_totals {
-    uint64_t caches, parked, refills, refilled, flushes, flushed, cached_bytes;
+    uint64_t caches, parked, refills, refilled, flushes, flushed, remote;
+    uint64_t wanted, granted, cached_bytes;
 };
 void hm_tcache_totals(struct hm_tcache_totals *out);
 /* All caches there are, used or parked, by their `next`. */

@@ -63,6 +63,7 @@ unit_tests = \
 	tests/unit/test_option \
 	tests/unit/test_process \
 	tests/unit/test_region \
+	tests/unit/test_report \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
 	tests/unit/test_slab_threads \
@@ -109,6 +110,8 @@ tests_unit_test_process_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_process_LDADD = $(unit_ldadd)
 tests_unit_test_region_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_region_LDADD = $(unit_ldadd)
+tests_unit_test_report_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_report_LDADD = $(unit_ldadd)
 tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sizeclass_LDADD = $(unit_ldadd)
 tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)

@@ -95,7 +95,11 @@ unsigned hakmem_check_heap(void);
 #define HAKMEM_STATS_VERSION 1
 
 /** Process-wide statistics. Counters are cumulative since process start; sizes are bytes.
- * Under concurrency each value is exact for some moment during the call. */
+ * Under concurrency each value is exact for some moment during the call, and those about
+ * SuperSlabs (small_bytes, slabs, slab_bytes, medium_bytes, retained_bytes,
+ * returned_bytes, superslabs) for the same moment, shard by shard. How many calls of
+ * malloc and free there were is not known: those that their thread's cache serves are
+ * not counted. Each refill is one that it did not. */
 struct hakmem_stats {
     uint32_t version; /**< set by the caller: HAKMEM_STATS_VERSION */
     uint32_t size;    /**< set by the caller: sizeof(struct hakmem_stats) */
@@ -133,6 +137,22 @@ struct hakmem_stats {
     uint64_t mprotect_calls;
     uint64_t mremap_calls;
     uint64_t lock_waits;       /**< times a thread had to sleep for a lock */
+
+    /* Every byte of every SuperSlab is in one of slab_bytes, medium_bytes,
+     * retained_bytes and returned_bytes. */
+    uint64_t slab_bytes;       /**< in slabs; small_bytes of these are blocks in use */
+    uint64_t returned_bytes;   /**< in free runs of SuperSlabs, without memory */
+    uint64_t state_bytes;      /**< state bytes of SuperSlabs; what was never touched of
+                                    them costs no memory */
+    uint64_t live_bytes;       /**< in live blocks: small_bytes less cached_bytes, and
+                                    medium_bytes and big_bytes */
+    uint64_t resident_bound;   /**< memory of the allocator and of all blocks is at most
+                                    that; untouched pages of it are not resident */
+    uint64_t remote_frees;     /**< of flushed_blocks, given to a slab that was in use by
+                                    another thread at that moment */
+    uint64_t sampled_wanted;   /**< bytes of requests for small blocks that did not find
+                                    one in their thread's cache: a sample */
+    uint64_t sampled_granted;  /**< bytes of the blocks that these got */
 };
 
 /**
