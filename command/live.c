@@ -164,6 +164,8 @@ bool hm_live_open(struct hm_live *live, long pid, bool quiet)
     found = find(live, user, own_pid);
     if (found == GOOD) {
         live->command = name_of(pid);
+        memcpy(live->library, live->page->library, sizeof live->library - 1);
+        memcpy(live->profile, live->page->profile, sizeof live->profile - 1);
         return true;
     }
     free(live->name);

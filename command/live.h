@@ -24,6 +24,7 @@ struct hm_live {
     char *dir;                         /* where its files are */
     char *name;                        /* its file there */
     char *command;                     /* /proc/PID/comm */
+    char library[16], profile[72];     /* as in struct hm_page */
     uint64_t figures[HM_LIVE_FIGURES]; /* those that it does not know are zero */
     struct hm_live_class classes[HM_PAGE_CLASSES];
 };

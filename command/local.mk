@@ -38,6 +38,8 @@ command_hakmem_SOURCES = \
 	command/elf_file.c \
 	command/elf_file.h \
 	command/explain.c \
+	command/figures.c \
+	command/figures.h \
 	command/foreign.c \
 	command/foreign.h \
 	command/history.c \
@@ -58,6 +60,7 @@ command_hakmem_SOURCES = \
 	command/program.c \
 	command/program.h \
 	command/run.c \
+	command/stat.c \
 	command/trim.c \
 	command/view.c \
 	command/view.h

@@ -18,6 +18,7 @@ static const struct {
     {"check", hm_check_main, "find mistakes in hakmem.conf and the environment"},
     {"explain", hm_explain_main, "show each option's value, and where it comes from"},
     {"doctor", hm_doctor_main, "show what of the machine matters, and what to do"},
+    {"stat", hm_stat_main, "show the statistics of running processes"},
     {"trim", hm_trim_main, "have a running process give free memory back"},
     {"set", hm_set_main, "change an option of a running process"},
     {"ab", hm_ab_main, "compare allocators and profiles on a program"},

@@ -21,6 +21,8 @@ static const char help[] =
     "Run COMMAND with libhakmem as its malloc.\n\n"
     "  -p, --profile=NAME       under this profile\n"
     "  -o, --option=KEY=VALUE   with this option on top; may be repeated\n"
+    "      --stats              open to 'hakmem stat' and its like while it runs, and\n"
+    "                           with its statistics on standard error at the end\n"
     "      --no-inherit         without libhakmem in the programs that COMMAND starts\n"
     "      --library=FILE       with this library instead of the installed one\n"
     "  -q, --quiet              without warnings about COMMAND\n"
@@ -98,6 +100,7 @@ static int parse(struct run *run, int argc, char **argv)
 {
     static const struct option longs[] = {{"profile", required_argument, NULL, 'p'},
                                           {"option", required_argument, NULL, 'o'},
+                                          {"stats", no_argument, NULL, 's'},
                                           {"no-inherit", no_argument, NULL, 'n'},
                                           {"library", required_argument, NULL, 'l'},
                                           {"quiet", no_argument, NULL, 'q'},
@@ -115,6 +118,9 @@ static int parse(struct run *run, int argc, char **argv)
         case 'o':
             if (!add_option(run, optarg))
                 return EXIT_FAILED;
+            break;
+        case 's':
+            add_option(run, "stats_page=yes,stats_at_exit=yes");
             break;
         case 'n':
             run->no_inherit = true;

@@ -248,6 +248,7 @@ command_tests = \
 	tests/command/live.t \
 	tests/command/profiles.t \
 	tests/command/run.t \
+	tests/command/stat.t \
 	tests/command/sample.t
 
 # static: libhakmem.a in a program without a dynamic linker --------------------------------
