@@ -16,5 +16,7 @@ int hm_explain_main(int argc, char **argv);
 int hm_stat_main(int argc, char **argv);
 int hm_trim_main(int argc, char **argv);
 int hm_set_main(int argc, char **argv);
+int hm_why_main(int argc, char **argv);
+int hm_map_main(int argc, char **argv);
 
 #endif

@@ -6,11 +6,9 @@
 #include "history.h"
 #include "out.h"
 #include "program.h"
+#include "started.h"
 #include "view.h"
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
-#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,8 +29,7 @@ struct explain {
     bool json;
     long pid; /* 0: none */
     char **envp;
-    const char *exe, *invoked; /* as in struct hm_view_env */
-    bool secure;
+    struct hm_view_env env;
 };
 
 /* Arguments -------------------------------------------------------------------------- */
@@ -79,62 +76,6 @@ static int parse(struct explain *e, int argc, char **argv)
 
 /* Another process -------------------------------------------------------------------- */
 
-/* A file of /proc as it is, with its length; NULL: it cannot be read. */
-static char *read_proc(long pid, const char *name, size_t *len)
-{
-    char *path = hm_out_format("/proc/%ld/%s", pid, name);
-    FILE *in = fopen(path, "re");
-    char *text = NULL;
-    size_t room = 0;
-
-    free(path);
-    *len = 0;
-    if (in == NULL)
-        return NULL;
-    do {
-        room = room * 2 + 4096;
-        text = hm_out_realloc(text, room + 1);
-        *len += fread(text + *len, 1, room - *len, in);
-    } while (*len == room);
-    text[*len] = '\0';
-    fclose(in);
-    return text;
-}
-
-static bool read_environ(struct explain *e)
-{
-    size_t len, count = 0;
-    char *text = read_proc(e->pid, "environ", &len);
-
-    if (text == NULL) {
-        hm_out_error("process %ld: %s", e->pid, strerror(errno));
-        return false;
-    }
-    e->envp = hm_out_alloc(sizeof *e->envp);
-    for (char *at = text; at < text + len; at += strlen(at) + 1) {
-        e->envp = hm_out_realloc(e->envp, (count + 2) * sizeof *e->envp);
-        e->envp[count++] = at;
-        e->envp[count] = NULL;
-    }
-    return true;
-}
-
-static bool is_secure(long pid)
-{
-    size_t len;
-    char *bytes = read_proc(pid, "auxv", &len);
-    ElfW(auxv_t) entry;
-    bool secure = false;
-
-    for (size_t at = 0; at + sizeof entry <= len; at += sizeof entry) {
-        memcpy(&entry, bytes + at, sizeof entry);
-        if (entry.a_type == AT_SECURE)
-            secure = entry.a_un.a_val != 0;
-    }
-    free(bytes);
-    return secure;
-}
-
 static bool read_process(struct explain *e)
 {
     size_t len;
@@ -144,11 +85,9 @@ static bool read_process(struct explain *e)
         hm_out_error("explain: a process that runs cannot get other options");
         return false;
     }
-    if (!read_environ(e))
+    if (!hm_started_env(e->pid, &e->envp, &e->env))
         return false;
-    e->secure = is_secure(e->pid);
-    e->exe = realpath(hm_out_format("/proc/%ld/exe", e->pid), NULL);
-    maps = read_proc(e->pid, "maps", &len);
+    maps = hm_started_read(e->pid, "maps", &len);
     if (maps != NULL && strstr(maps, "/libhakmem.so") == NULL)
         hm_out_warning("process %ld does not have libhakmem.so loaded", e->pid);
     free(maps);
@@ -162,9 +101,9 @@ static bool read_command(struct explain *e, const char *name)
 
     if (!hm_program_open(name, &program, &error))
         return false;
-    e->invoked = program.path;
-    e->exe = realpath(program.interpreter != NULL ? program.interpreter : program.path,
-                      NULL);
+    e->env.invoked = program.path;
+    e->env.exe = realpath(
+        program.interpreter != NULL ? program.interpreter : program.path, NULL);
     hm_program_warn(&program);
     return true;
 }
@@ -172,33 +111,16 @@ static bool read_command(struct explain *e, const char *name)
 /* The operand, or none; false, and an error was printed. */
 static bool read_subject(struct explain *e, int count, char **operands)
 {
-    char *end;
-
     e->envp = environ;
+    e->env = hm_view_own_env();
     if (count == 0)
         return true;
-    if (count == 1 && isdigit((unsigned char)operands[0][0])) {
-        errno = 0;
-        e->pid = strtol(operands[0], &end, 10);
-        if (*end == '\0' && errno == 0 && e->pid > 0)
-            return read_process(e);
-        e->pid = 0;
-    }
-    return read_command(e, operands[0]);
+    if (count == 1)
+        e->pid = hm_started_number(operands[0]);
+    return e->pid > 0 ? read_process(e) : read_command(e, operands[0]);
 }
 
 /* Values ----------------------------------------------------------------------------- */
-
-static const char *get(char *const *envp, const char *name)
-{
-    const size_t len = strlen(name);
-
-    for (; *envp != NULL; envp++) {
-        if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
-            return *envp + len + 1;
-    }
-    return NULL;
-}
 
 struct answer {
     char *profile;
@@ -208,12 +130,7 @@ struct answer {
 
 static void load(const struct explain *e, struct answer *a)
 {
-    struct hm_view_env env = {.profile = get(e->envp, "HAKMEM_PROFILE"),
-                              .conf = get(e->envp, "HAKMEM_CONF"),
-                              .options = get(e->envp, "HAKMEM_OPTIONS"),
-                              .exe = e->exe,
-                              .invoked = e->invoked,
-                              .secure = e->secure};
+    struct hm_view_env env = e->env;
 
     if (e->profile != NULL)
         env.profile = e->profile;

@@ -26,6 +26,8 @@ command_hakmem_LDADD = \
 endif
 command_hakmem_SOURCES = \
 	command/ab.c \
+	command/account.c \
+	command/account.h \
 	command/chart.c \
 	command/chart.h \
 	command/check.c \
@@ -51,6 +53,7 @@ command_hakmem_SOURCES = \
 	command/machine.c \
 	command/machine.h \
 	command/main.c \
+	command/map.c \
 	command/measure.c \
 	command/measure.h \
 	command/out.c \
@@ -59,11 +62,20 @@ command_hakmem_SOURCES = \
 	command/profiles_whole.h \
 	command/program.c \
 	command/program.h \
+	command/residency.c \
+	command/residency.h \
 	command/run.c \
+	command/snapshot.c \
+	command/snapshot.h \
+	command/started.c \
+	command/started.h \
 	command/stat.c \
+	command/svg.c \
+	command/svg.h \
 	command/trim.c \
 	command/view.c \
-	command/view.h
+	command/view.h \
+	command/why.c
 nodist_command_hakmem_SOURCES = command/profiles_whole.c
 command_hakmem_CPPFLAGS = $(HM_CPPFLAGS) -I$(top_srcdir)/command \
 	-DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'

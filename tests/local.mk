@@ -248,8 +248,9 @@ command_tests = \
 	tests/command/live.t \
 	tests/command/profiles.t \
 	tests/command/run.t \
+	tests/command/sample.t \
 	tests/command/stat.t \
-	tests/command/sample.t
+	tests/command/why.t
 
 # static: libhakmem.a in a program without a dynamic linker --------------------------------
 
