@@ -5,7 +5,8 @@ HM_PROFILES = \
 	profiles/default.conf \
 	profiles/throughput.conf \
 	profiles/low-memory.conf \
-	profiles/high-contention.conf
+	profiles/high-contention.conf \
+	profiles/hardened.conf
 
 profilesdir = $(pkgdatadir)/profiles
 dist_profiles_DATA = $(HM_PROFILES)

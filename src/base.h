@@ -104,6 +104,14 @@ HM_INLINE size_t hm_pow2_ceil(size_t n)
     return n <= 1 ? 1 : (size_t)1 << (hm_log2(n - 1) + 1);
 }
 
+/* The finaliser of splitmix64: every input bit reaches every output bit. */
+HM_INLINE uint64_t hm_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
 HM_INLINE size_t hm_min(size_t a, size_t b)
 {
     return a < b ? a : b;

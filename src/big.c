@@ -249,7 +249,8 @@ void *hm_big_take_detour(size_t size, size_t align)
     char *map = hm_os_map(size + front, front);
     if (map == NULL)
         return NULL;
-    struct hm_big *b = (void *)(map + front - sizeof *b);
+    struct hm_big *b =
+        (void *)(map + front - hm_round_up(sizeof *b, HM_ALIGNMENT));
     b->base = map + front;
     b->size = size;
     b->front = front;

@@ -3,8 +3,10 @@
 #include "big.h"
 #include "bits.h"
 #include "fail.h"
+#include "harden.h"
 #include "heap.h"
 #include "medium.h"
+#include "option.h"
 #include "sys.h"
 #include "tcache.h"
 #include "walk.h"
@@ -38,6 +40,7 @@ static struct {
     uint64_t medium_bytes; /* in medium runs */
     struct hm_big *last_big;
     uint64_t bigcache_bytes, big_bytes;
+    uint64_t guarded; /* blocks that are live */
 } check;
 
 struct hm_lock *hm_check_lock(void)
@@ -420,7 +423,8 @@ static void check_granule(char *granule, hm_owner owner, void *unused)
     (void)unused;
     struct hm_big *b = hm_owner_ptr(owner);
     bool detour = hm_owner_kind(owner) == HM_OWNER_DETOUR;
-    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB || (detour && !check.alone))
+    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB ||
+        hm_owner_kind(owner) == HM_OWNER_GUARDED || (detour && !check.alone))
         return;
     uint32_t life = hm_load_relaxed(&b->life);
     bool cached = !detour && life == HM_BIG_CACHED;
@@ -449,6 +453,34 @@ static void check_big(void)
     hm_lock_release(lock);
 }
 
+/* What the program wrote beside its blocks, and blocks with pages of their own. */
+
+static void note_written(const char *what, const void *block)
+{
+    holds(false, what, block);
+}
+
+static void check_guarded(struct hm_guarded *g, void *unused)
+{
+    (void)unused;
+    uint32_t life = hm_load_acquire(&g->life);
+    if (life == HM_GUARD_UNUSED)
+        return;
+    holds(hm_owner_kind(hm_region_get(g->pages)) == HM_OWNER_GUARDED,
+          "N1: a guarded block without its owner", g->block);
+    check.guarded += life == HM_GUARD_IS_LIVE;
+}
+
+static void check_hardened(void)
+{
+    hm_harden_walk(check.alone, note_written);
+    if (!check.alone)
+        return;
+    hm_guard_each(check_guarded, NULL);
+    holds(check.guarded == hm_load_relaxed(&hm_guard_counts.live),
+          "N3: not as many guarded blocks as are live", &hm_guard_counts);
+}
+
 /* Blocks and bytes that a fork cost may be missing from the caches, never the reverse. */
 static void check_sums(void)
 {
@@ -468,8 +500,21 @@ static void check_layers(void)
     hm_slab_fork(check_partial_lists);
     hm_walk_runs(check_in_use, NULL);
     check_big();
+    if (hm_harden_on)
+        check_hardened();
     if (check.alone)
         check_sums();
+}
+
+static void abort_written(const char *what, const void *block)
+{
+    hm_fail_misuse("exit", block, "%s", what);
+}
+
+void hm_check_exit(bool alone)
+{
+    if (hm_harden_on && hm_opt.check_at_exit)
+        hm_harden_walk(alone && !inherited, abort_written);
 }
 
 unsigned hm_check_heap(void)

@@ -7,6 +7,8 @@
  *   partial lists a shard's lists, and the slabs on them  B1 B3 W1
  *   SuperSlabs    every run, and every map of units       S1 S2 S3 W1 R2
  *   big blocks    BigCache                                G1 G2
+ *   guarded       every descriptor                        N1 N3
+ *   hardened      canaries, and free blocks               K3 K4
  *
  * Other threads may go on. What only holds between their steps (B1's count, what is live
  * altogether, extents that are being moved) is verified when the caller is the process's
@@ -19,6 +21,10 @@
 
 /* Returns how many invariants were found broken; the first few are reported. */
 unsigned hm_check_heap(void);
+
+/* When the process exits, aborts if the program wrote beside its blocks and option
+ * check_at_exit is set. `alone`: it has no other thread, nor had. */
+void hm_check_exit(bool alone);
 
 struct hm_lock *hm_check_lock(void); /* for process.c */
 /* In a fork's child: threads that it does not have were between steps for good. */

@@ -104,6 +104,8 @@ static void put_extent(struct extent *e)
     if (hm_owner_kind(e->owner) == HM_OWNER_BIG) {
         uint32_t life = hm_load_relaxed(&((struct hm_big *)hm_owner_ptr(e->owner))->life);
         state = states[hm_min(life, HM_BIG_CACHED)];
+    } else if (hm_owner_kind(e->owner) == HM_OWNER_GUARDED) {
+        state = "guarded";
     }
     PUT(e->d, "big %lx %zu %s\n", (unsigned long)e->base, (size_t)(e->end - e->base),
         state);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "heap.h"
 #include "big.h"
+#include "canary.h"
 #include "conf.h"
 #include "fail.h"
+#include "harden.h"
 #include "helper.h"
 #include "medium.h"
 #include "meta.h"
@@ -35,6 +37,7 @@ static HM_COLD void prepare(void)
         hm_opt.stats_page = false;
     if (!hm_opt.enabled)
         return;
+    hm_harden_init();
     /* Address space is free only where it is not limited. */
     size_t window = 0, wanted = hm_clamp(hm_opt.address_window);
     if (hm_os_address_limit() == SIZE_MAX)
@@ -47,7 +50,7 @@ static HM_COLD void prepare(void)
     hm_superslab_init(shards);
     hm_slab_init(hm_superslab_shards());
     hm_big_init();
-    hm_tcache_init();
+    hm_tcache_init(hm_harden_needs_every_call());
     if (hm_opt.prewarm > 0)
         hm_superslab_prewarm(hm_opt.prewarm);
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
@@ -129,6 +132,9 @@ static HM_COLD void *retry(struct hm_tcache *tc, size_t size, size_t align, bool
     return block;
 }
 
+static void *allocate_hardened(struct hm_tcache *tc, size_t size, size_t align,
+                               bool *zeroed, const void *caller);
+
 static void *allocate(size_t size, size_t align, bool *zeroed, const void *caller)
 {
     if (size > PTRDIFF_MAX) {
@@ -136,6 +142,8 @@ static void *allocate(size_t size, size_t align, bool *zeroed, const void *calle
         return NULL;
     }
     struct hm_tcache *tc = cache();
+    if (HM_UNLIKELY(hm_harden_on))
+        return allocate_hardened(tc, size, align, zeroed, caller);
     void *block = take(tc, size, align, zeroed);
     if (HM_UNLIKELY(block == NULL))
         block = retry(tc, size, align, zeroed);
@@ -173,6 +181,8 @@ size_t hm_heap_good_size(size_t size)
 {
     if (!is_on())
         return size; /* not more than that is known */
+    if (hm_canary_room != 0) /* what is asked for is what is usable */
+        return size > PTRDIFF_MAX - HM_REGION_GRANULE - hm_canary_room ? 0 : size;
     unsigned cls = hm_class_of(size);
     if (cls != 0)
         return hm_classes[cls].size;
@@ -187,6 +197,7 @@ struct found {
     hm_state *state;    /* of a small, large or medium block, else NULL */
     unsigned cls;       /* its class, or HM_STATE_MEDIUM */
     struct hm_big *big; /* or this */
+    struct hm_guarded *guarded; /* or this */
 };
 
 static noreturn void misuse_inside(const void *p, const char *call, bool live,
@@ -209,7 +220,19 @@ static noreturn void misuse_in_superslab(struct hm_superslab *ss, const char *p,
     if (offset == start)
         hm_fail_misuse(call, p, "already free");
     bool live = hm_load_relaxed(run->state + (start >> ss->shift)) != 0;
-    misuse_inside(p, call, live, size, offset - start);
+    misuse_inside(p, call, live, hm_harden_asked(run->base + start, size),
+                  offset - start);
+}
+
+static noreturn void misuse_guarded(const struct hm_guarded *g, const char *p,
+                                    const char *call)
+{
+    uint32_t life = hm_load_relaxed(&g->life);
+    if (life == HM_GUARD_UNUSED || p < g->block)
+        hm_fail_misuse(call, p, "not allocated by hakmem");
+    if (p == g->block)
+        hm_fail_misuse(call, p, "already free");
+    misuse_inside(p, call, life == HM_GUARD_IS_LIVE, g->size, (size_t)(p - g->block));
 }
 
 static HM_COLD noreturn void misuse(const void *p, const char *call)
@@ -219,10 +242,13 @@ static HM_COLD noreturn void misuse(const void *p, const char *call)
         misuse_in_superslab(hm_owner_ptr(owner), p, call);
     if (owner == HM_OWNER_NONE)
         hm_fail_misuse(call, p, "not allocated by hakmem");
+    if (hm_owner_kind(owner) == HM_OWNER_GUARDED)
+        misuse_guarded(hm_owner_ptr(owner), p, call);
     struct hm_big *big = hm_owner_ptr(owner);
     if (hm_load_relaxed(&big->life) != HM_BIG_LIVE)
         hm_fail_misuse(call, p, "already free");
-    misuse_inside(p, call, true, big->size, (size_t)((const char *)p - big->base));
+    misuse_inside(p, call, true, hm_harden_asked(big->base, big->size),
+                  (size_t)((const char *)p - big->base));
 }
 
 /* The state byte of an address in a SuperSlab outside the window, or NULL. */
@@ -236,28 +262,44 @@ static hm_state *state_elsewhere(struct hm_superslab *ss, const char *p)
 /* Aborts unless p is a live block. */
 static struct found find(const void *p, const char *call)
 {
-    struct found f = {hm_window_state(p), 0, NULL};
+    struct found f = {hm_window_state(p), 0, NULL, NULL};
     if (f.state == NULL) {
         hm_owner owner = hm_region_get(p);
         unsigned kind = hm_owner_kind(owner);
         if (kind == HM_OWNER_SUPERSLAB)
             f.state = state_elsewhere(hm_owner_ptr(owner), p);
+        else if (kind == HM_OWNER_GUARDED)
+            f.guarded = hm_owner_ptr(owner);
         else if (kind != HM_OWNER_NONE)
             f.big = hm_owner_ptr(owner);
     }
+    bool live;
     if (f.state != NULL)
-        f.cls = hm_load_relaxed(f.state);
-    if (f.big != NULL ? f.big->base != p || hm_load_acquire(&f.big->life) != HM_BIG_LIVE
-                      : f.cls == 0)
+        live = (f.cls = hm_load_relaxed(f.state)) != 0;
+    else if (f.big != NULL)
+        live = f.big->base == p && hm_load_acquire(&f.big->life) == HM_BIG_LIVE;
+    else
+        live = f.guarded != NULL && f.guarded->block == p &&
+               hm_load_acquire(&f.guarded->life) == HM_GUARD_IS_LIVE;
+    if (!live)
         misuse(p, call);
     return f;
 }
 
-static size_t usable(const struct found *f, const void *p)
+/* Bytes that there are for the block, and for its canaries. */
+static size_t slot_size(const struct found *f, const void *p)
 {
     if (f->big != NULL)
         return f->big->size;
+    if (f->guarded != NULL)
+        return f->guarded->size;
     return f->cls == HM_STATE_MEDIUM ? hm_medium_usable(p) : hm_classes[f->cls].size;
+}
+
+static size_t usable(const struct found *f, const void *p, const char *call)
+{
+    size_t size = slot_size(f, p);
+    return f->guarded != NULL ? size : hm_harden_size(p, size, call);
 }
 
 size_t hm_heap_usable(const void *p, const char *call)
@@ -265,14 +307,109 @@ size_t hm_heap_usable(const void *p, const char *call)
     if (!is_on())
         return hm_next_usable(p);
     struct found f = find(p, call);
-    return usable(&f, p);
+    return usable(&f, p, call);
+}
+
+/* A block of a slab, or a medium one, whose state is 0, goes back to where it is from. */
+static void give_back(struct hm_tcache *tc, const struct hm_freed *b)
+{
+    if (b->cls == HM_STATE_MEDIUM) {
+        hm_medium_give(b->slot);
+        return;
+    }
+    hm_state *state = hm_window_state(b->slot);
+    if (state == NULL)
+        state = state_elsewhere(hm_slab_of(b->slot)->owner, b->slot);
+    hm_tcache_give(tc, b->cls, b->slot, state);
+}
+
+static struct hm_freed slot_of(const struct found *f, void *p)
+{
+    unsigned cls = f->state != NULL ? f->cls : 0;
+    return (struct hm_freed){p, slot_size(f, p), cls};
+}
+
+/* `release` when blocks are verified, filled and kept back (harden.h). */
+static HM_COLD void release_hardened(struct hm_tcache *tc, const struct found *f, void *p,
+                                     const char *call)
+{
+    struct hm_freed b = slot_of(f, p);
+    if (f->guarded != NULL) {
+        hm_harden_verify_guarded(f->guarded, call);
+        if (!hm_guard_give(f->guarded))
+            misuse(p, call);
+        return;
+    }
+    if (f->big != NULL) {
+        hm_harden_verify(&b, call);
+        hm_harden_fill(&b);
+        if (!hm_big_give(f->big))
+            misuse(p, call);
+        return;
+    }
+    if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls)
+        misuse(p, call);
+    hm_harden_verify(&b, call);
+    hm_harden_fill(&b);
+    unsigned lane = hm_quarantine_lane((uintptr_t)tc);
+    if (!hm_quarantine_put(lane, &b))
+        give_back(tc, &b);
+    while (hm_quarantine_take(lane, &b)) {
+        hm_harden_verify_freed(&b, call);
+        give_back(tc, &b);
+    }
+}
+
+/* What is kept back may be what is lacking. */
+static HM_COLD void flush_kept_back(struct hm_tcache *tc)
+{
+    struct hm_freed b;
+    while (hm_quarantine_take_any(&b)) {
+        hm_harden_verify_freed(&b, "malloc");
+        give_back(tc, &b);
+    }
+    hm_guard_flush();
+}
+
+/* `allocate` likewise. */
+static HM_COLD void *allocate_hardened(struct hm_tcache *tc, size_t size, size_t align,
+                                       bool *zeroed, const void *caller)
+{
+    void *block = NULL;
+    if (hm_harden_wants_guard(tc, size))
+        block = hm_guard_take(size, align);
+    *zeroed = block != NULL;
+    if (block == NULL && size <= PTRDIFF_MAX - hm_canary_room) {
+        size_t room = size + hm_canary_room;
+        block = take(tc, room, align, zeroed);
+        if (block == NULL && !hm_lock_fork_elsewhere())
+            flush_kept_back(tc);
+        if (block == NULL)
+            block = retry(tc, room, align, zeroed);
+        if (block != NULL) {
+            struct found f = find(block, "malloc");
+            struct hm_freed b = slot_of(&f, block);
+            hm_harden_hand_out(&b, size, zeroed, "malloc");
+        }
+    } else if (block == NULL) {
+        errno = ENOMEM;
+    }
+    if (hm_trim_tick(tc))
+        hm_helper_tick(caller);
+    return block;
 }
 
 static void release(const struct found *f, void *p, const char *call, const void *caller)
 {
     struct hm_tcache *tc = cache();
+    if (HM_UNLIKELY(hm_harden_on)) {
+        release_hardened(tc, f, p, call);
+        hm_trim_tick(tc);
+        hm_helper_tick(caller);
+        return;
+    }
     if (hm_opt.zero_on_free)
-        memset(p, 0, usable(f, p));
+        memset(p, 0, slot_size(f, p));
     if (f->big != NULL) {
         if (!hm_big_give(f->big))
             misuse(p, call);
@@ -313,6 +450,37 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
     return size <= have && (size >= have / 2 || same_class);
 }
 
+void hm_heap_free_sized(void *p, size_t size, size_t align, const void *caller)
+{
+    if (p == NULL)
+        return;
+    if (!is_on()) {
+        hm_next_free(p);
+        return;
+    }
+    struct found f = find(p, "free");
+    if (hm_opt.check_sized) {
+        bool exact = f.guarded != NULL || hm_canary_room != 0;
+        hm_harden_verify_claim(p, usable(&f, p, "free"), exact, size, align);
+    }
+    release(&f, p, "free", caller);
+}
+
+/* Is the slot that the block is in the one that it would get? */
+static HM_COLD bool resize_hardened(const struct found *f, void *p, size_t size,
+                                    size_t have)
+{
+    struct hm_freed b = slot_of(f, p);
+    if (f->guarded != NULL)
+        return size == have;
+    hm_harden_verify(&b, "realloc");
+    if (f->state == NULL || size > HM_LARGE_MAX - hm_canary_room ||
+        hm_class_of(size + hm_canary_room) != f->cls)
+        return size == have;
+    hm_harden_resize(&b, have, size);
+    return true;
+}
+
 void *hm_heap_realloc(void *p, size_t size)
 {
     if (!is_on())
@@ -322,12 +490,15 @@ void *hm_heap_realloc(void *p, size_t size)
         release(&f, p, "realloc", NULL);
         return NULL;
     }
-    size_t have = usable(&f, p);
+    size_t have = usable(&f, p, "realloc");
     if (size > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
     }
-    if (f.big != NULL && size > hm_medium_max()) {
+    if (f.guarded != NULL || HM_UNLIKELY(hm_harden_slots)) {
+        if (resize_hardened(&f, p, size, have))
+            return p;
+    } else if (f.big != NULL && size > hm_medium_max()) {
         void *moved = hm_big_resize(f.big, size);
         if (moved != NULL)
             return moved;

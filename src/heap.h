@@ -18,6 +18,9 @@ void *hm_heap_memalign(size_t align, size_t size);
 /* Of size 0: frees the block and returns NULL, as in glibc. */
 void *hm_heap_realloc(void *block, size_t size);
 void hm_heap_free(void *block, const void *caller);
+/* The same when the caller says what it frees; verified under option check_sized. `size`
+ * SIZE_MAX and `align` 1 say nothing. */
+void hm_heap_free_sized(void *block, size_t size, size_t align, const void *caller);
 size_t hm_heap_usable(const void *block, const char *call);
 size_t hm_heap_good_size(size_t size);
 

@@ -10,6 +10,8 @@ HM_SOURCES = \
 	src/big.h \
 	src/bits.c \
 	src/bits.h \
+	src/canary.c \
+	src/canary.h \
 	src/check.c \
 	src/check.h \
 	src/conf.c \
@@ -36,6 +38,10 @@ HM_SOURCES = \
 	src/fail.h \
 	src/file.c \
 	src/file.h \
+	src/guard.c \
+	src/guard.h \
+	src/harden.c \
+	src/harden.h \
 	src/heap.c \
 	src/heap.h \
 	src/helper.c \
@@ -65,6 +71,10 @@ HM_SOURCES = \
 	src/process.c \
 	src/process.h \
 	src/profiles_builtin.h \
+	src/quarantine.c \
+	src/quarantine.h \
+	src/random.c \
+	src/random.h \
 	src/region.c \
 	src/region.h \
 	src/report.c \

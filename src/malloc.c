@@ -27,8 +27,7 @@
 #endif
 #define HM_ALIAS(target) \
     __attribute__((visibility("default"), alias(HM_STRING(target)))) HM_COPY(target)
-/* A further name of free. What it takes beyond the block is ignored and does not disturb.
- */
+/* A further name of free, for what does not say more than free does. */
 #define HM_FREE_NAME_OF(name) \
     HM_ALIAS(free) void hm_free_##name(void *block) __asm__(#name)
 #define HM_FREE_NAME(name) HM_FREE_NAME_OF(name)
@@ -92,17 +91,20 @@ HM_EXPORT void *malloc(size_t size)
     return HM_LIKELY(block != NULL) ? block : hm_heap_malloc(size, HM_CALLER);
 }
 
-HM_EXPORT void free(void *block)
+/* Puts a block into the thread cache. False: the slow path must do. */
+HM_INLINE bool give_cached(void *block)
 {
     size_t granule = hm_window_granule(block);
-    if (HM_LIKELY(hm_window_is_small(granule))) {
-        if (HM_LIKELY(push(block, hm_window_small_state(granule))))
-            return;
-    } else {
-        hm_state *state = hm_window_large_state(granule);
-        if (HM_LIKELY(state != NULL) && HM_LIKELY(push(block, state)))
-            return;
-    }
+    if (HM_LIKELY(hm_window_is_small(granule)))
+        return push(block, hm_window_small_state(granule));
+    hm_state *state = hm_window_large_state(granule);
+    return HM_LIKELY(state != NULL) && push(block, state);
+}
+
+HM_EXPORT void free(void *block)
+{
+    if (HM_LIKELY(give_cached(block)))
+        return;
     hm_heap_free(block, HM_CALLER);
 }
 
@@ -194,9 +196,22 @@ HM_EXPORT size_t malloc_usable_size(void *block)
     return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
 }
 
-/* C23. What the caller says about size and alignment is not needed, so not believed. */
-HM_FREE_NAME(free_sized);
-HM_FREE_NAME(free_aligned_sized);
+/* C23, and operator delete. What the caller says about size and alignment is not needed,
+ * so not believed; but the slow path may verify it. */
+#define HM_FREE_SIZED(name, params, size, align)           \
+    HM_EXPORT void name(void *block params);               \
+    HM_EXPORT void name(void *block params)                \
+    {                                                      \
+        if (HM_LIKELY(give_cached(block)))                 \
+            return;                                        \
+        hm_heap_free_sized(block, size, align, HM_CALLER); \
+    }
+#define HM_SIZE , size_t size
+#define HM_ALIGN , size_t align
+#define HM_SIZE_ALIGN , size_t size, size_t align
+#define HM_ALIGN_SIZE , size_t align, size_t size
+HM_FREE_SIZED(free_sized, HM_SIZE, size, 1)
+HM_FREE_SIZED(free_aligned_sized, HM_ALIGN_SIZE, size, align)
 /* Removed from glibc's headers in 2.26, still used by old binaries. */
 HM_FREE_NAME(cfree);
 
@@ -296,7 +311,6 @@ HM_INLINE void *cxx_new(size_t size, size_t align, bool nothrow, void *caller)
         return cxx_new(size, align, nothrow, HM_CALLER);         \
     }
 #define HM_NOTHING
-#define HM_ALIGN , size_t align
 #define HM_NOTHROW , const void *tag __attribute__((unused))
 HM_NEW(HM_M(_Znw, ), HM_NOTHING, HM_NOTHING, 0, false)
 HM_NEW(HM_M(_Zna, ), HM_NOTHING, HM_NOTHING, 0, false)
@@ -309,16 +323,16 @@ HM_NEW(HM_M(_Zna, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align, t
 
 HM_FREE_NAME(_ZdlPv);
 HM_FREE_NAME(_ZdaPv);
-HM_FREE_NAME(HM_M(_ZdlPv, ));
-HM_FREE_NAME(HM_M(_ZdaPv, ));
 HM_FREE_NAME(_ZdlPvRKSt9nothrow_t);
 HM_FREE_NAME(_ZdaPvRKSt9nothrow_t);
-HM_FREE_NAME(_ZdlPvSt11align_val_t);
-HM_FREE_NAME(_ZdaPvSt11align_val_t);
-HM_FREE_NAME(HM_M(_ZdlPv, St11align_val_t));
-HM_FREE_NAME(HM_M(_ZdaPv, St11align_val_t));
-HM_FREE_NAME(_ZdlPvSt11align_val_tRKSt9nothrow_t);
-HM_FREE_NAME(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+HM_FREE_SIZED(HM_M(_ZdlPv, ), HM_SIZE, size, 1)
+HM_FREE_SIZED(HM_M(_ZdaPv, ), HM_SIZE, size, 1)
+HM_FREE_SIZED(_ZdlPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
+HM_FREE_SIZED(_ZdaPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
+HM_FREE_SIZED(HM_M(_ZdlPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
+HM_FREE_SIZED(HM_M(_ZdaPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
+HM_FREE_SIZED(_ZdlPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX, align)
+HM_FREE_SIZED(_ZdaPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX, align)
 
 #ifndef PIC
 /* In a static program libc's own callers use these names; one that is missing here would

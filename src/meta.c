@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "meta.h"
+#include "option.h"
 #include "os.h"
 
 #include <string.h>
@@ -50,13 +51,29 @@ void hm_meta_init(void)
     meta.chunk = CHUNK_MIN;
 }
 
+/* A chunk between pages that nobody may touch (option guard_pages). */
+static HM_COLD void *map_guarded(size_t size)
+{
+    char *reserved = hm_os_reserve(size + 2 * hm_os_page, hm_os_page);
+    if (reserved == NULL || hm_os_commit(reserved + hm_os_page, size))
+        return reserved == NULL ? NULL : reserved + hm_os_page;
+    hm_os_unmap(reserved, size + 2 * hm_os_page);
+    return NULL;
+}
+
+static void *map_chunk(size_t size)
+{
+    return HM_UNLIKELY(hm_opt.guard_pages) ? map_guarded(size)
+                                           : hm_os_map(size, hm_os_page);
+}
+
 /* Maps a chunk without holding the lock: other threads' refills may be waiting for it. */
 static bool grow(size_t need)
 {
     size_t size =
         hm_round_up(hm_max(meta.chunk, need + sizeof(struct chunk)), hm_os_page);
     hm_lock_release(&meta.lock);
-    struct chunk *chunk = hm_os_map(size, hm_os_page);
+    struct chunk *chunk = map_chunk(size);
     if (!hm_lock_acquire(&meta.lock)) {
         if (chunk != NULL)
             hm_os_unmap(chunk, size);

@@ -2,12 +2,14 @@
 #include "process.h"
 #include "big.h"
 #include "check.h"
+#include "guard.h"
 #include "heap.h"
 #include "helper.h"
 #include "meta.h"
 #include "next.h"
 #include "option.h"
 #include "page.h"
+#include "quarantine.h"
 #include "report.h"
 #include "tcache.h"
 
@@ -20,9 +22,11 @@ static void each_lock(void (*each)(struct hm_lock *))
 {
     each(hm_check_lock());
     hm_tcache_fork(each);
+    hm_quarantine_fork(each);
     hm_slab_fork(each);
     hm_superslab_fork(each);
     each(hm_big_lock());
+    each(hm_guard_lock());
     hm_window_fork(each);
     each(hm_meta_lock());
 }
@@ -85,6 +89,7 @@ void hm_process_load(void)
 
 void hm_process_unload(void)
 {
+    hm_check_exit(is_alone());
     hm_page_close();
     if (hm_opt.stats_at_exit)
         hm_report_stats();

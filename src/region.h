@@ -19,15 +19,16 @@
 
 #define HM_REGION_GRANULE ((size_t)64 * 1024)
 
-/* An owner is a pointer, with its kind in the low bits. A detour is a big block made
- * while another thread forked; its descriptor ends with it, so that only its owner may
- * read it. */
+/* An owner is a pointer, with its kind in the low bits. Guarded blocks are guard.h's. A
+ * detour is a big block made while another thread forked; its descriptor ends with it, so
+ * that only its owner may read it. */
 enum {
     HM_OWNER_NONE = 0,
     HM_OWNER_SUPERSLAB = 1,
     HM_OWNER_BIG = 2,
     HM_OWNER_DETOUR = 3,
-    HM_OWNER_KIND = 3
+    HM_OWNER_GUARDED = 4,
+    HM_OWNER_KIND = 7
 };
 typedef uintptr_t hm_owner; /* pointer | kind, or 0 */
 

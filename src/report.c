@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 #include "big.h"
+#include "guard.h"
 #include "heap.h"
 #include "meta.h"
 #include "option.h"
 #include "os.h"
+#include "quarantine.h"
 #include "trim.h"
 #include "walk.h"
 
@@ -95,7 +97,9 @@ bool hm_report_gather(struct hm_report *r)
     s->size = sizeof *s;
     bool whole = gather_superslabs(r);
     gather_caches(r);
-    s->big_bytes = hm_load_relaxed(&hm_big_counts.live_bytes);
+    s->cached_bytes += hm_quarantine_held();
+    s->big_bytes = hm_load_relaxed(&hm_big_counts.live_bytes) +
+                   hm_load_relaxed(&hm_guard_counts.live_bytes);
     s->bigcache_bytes = hm_load_relaxed(&hm_big_counts.cached_bytes);
     s->bigcache_hits = hm_load_relaxed(&hm_big_counts.hits);
     s->bigcache_misses = hm_load_relaxed(&hm_big_counts.misses);

@@ -2,7 +2,9 @@
 #include "slab.h"
 #include "fail.h"
 #include "meta.h"
+#include "option.h"
 #include "os.h"
+#include "random.h"
 #include "region.h"
 
 struct partial {
@@ -282,10 +284,36 @@ static unsigned take_blocks(struct hm_slab *slab, struct hm_slot *out, unsigned 
     return got;
 }
 
+/* Takes any blocks, in any order (option randomize). May overlook some. */
+static HM_COLD unsigned take_scattered(struct hm_slab *slab, struct hm_slot *out,
+                                       unsigned want)
+{
+    const struct hm_class *c = &hm_classes[slab->cls];
+    unsigned shift = hm_class_is_small(slab->cls) ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
+    unsigned words = (c->blocks + 63u) / 64, missed = 0, got = 0;
+    while (got < want && missed < words) {
+        uint64_t random = hm_random();
+        unsigned w = hm_random_below(random, words);
+        uint64_t bits = hm_load_relaxed(&slab->free_map[w]);
+        if (bits == 0) {
+            missed++;
+            continue;
+        }
+        unsigned bit = hm_random_bit(bits, random);
+        /* As in take_bits. */
+        atomic_fetch_and_explicit(&slab->free_map[w], ~((uint64_t)1 << bit),
+                                  memory_order_acquire);
+        size_t offset = (w * 64 + bit) * (size_t)c->size;
+        out[got++] =
+            (struct hm_slot){slab->base + offset, slab->state + (offset >> shift)};
+    }
+    return got;
+}
+
 unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
                       bool apart)
 {
-    unsigned got = 0;
+    unsigned got = HM_UNLIKELY(hm_opt.randomize) ? take_scattered(slab, out, want) : 0;
     for (int pick = apart && slab->cls <= 2 ? STATE_LINES : ANY; got == 0 && pick >= ANY;
          pick--)
         got = take_blocks(slab, out, want, (enum pick)pick);

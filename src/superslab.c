@@ -4,6 +4,7 @@
 #include "meta.h"
 #include "option.h"
 #include "os.h"
+#include "random.h"
 #include "region.h"
 #include "sys.h"
 
@@ -140,10 +141,13 @@ static void withdraw(struct shard *sh, struct hm_superslab *ss)
     hm_sub_relaxed(&hm_superslab_counts.dirty_units, ss->dirty_units);
 }
 
-/* Where a run of `units` fits: the lowest place. ss->units: nowhere. */
+/* Where a run of `units` fits: the lowest place, or any. ss->units: nowhere. */
 static uint32_t find_units(struct hm_superslab *ss, uint32_t units, size_t align)
 {
     uint32_t at = 0, longest = 0;
+    if (HM_UNLIKELY(hm_opt.randomize) && align == HM_UNIT &&
+        hm_random_run(ss->free_map, ss->units, units, &at))
+        return at;
     while ((at = hm_bits_next(ss->free_map, at, ss->units, true)) < ss->units) {
         uint32_t end = hm_bits_next(ss->free_map, at, ss->units, false);
         uintptr_t addr = (uintptr_t)ss->base + ((size_t)at << HM_UNIT_SHIFT);
@@ -197,8 +201,7 @@ static struct hm_slab *take_from(struct shard *sh, const struct hm_run_request *
     return NULL;
 }
 
-/* A descriptor for a SuperSlab, with every hm_slab's generation kept from earlier lives.
- */
+/* A descriptor for a SuperSlab; its hm_slabs keep what is left of earlier lives. */
 static struct hm_superslab *descriptor_take(struct shard *sh)
 {
     if (!hm_lock_acquire(&sh->lock))
@@ -303,8 +306,7 @@ static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
     descriptor_give(sh, ss);
 }
 
-/* Runs that cannot be given because another thread forks wait for the next to hold the
- * lock. */
+/* Runs given while another thread forks wait for the next to hold the lock. */
 static void defer(struct shard *sh, struct hm_slab *run)
 {
     run->next = hm_load_relaxed(&sh->deferred);

@@ -217,14 +217,6 @@ unsigned hm_sys_cpu_count(void)
     return count > 0 ? count : 1;
 }
 
-/* The finaliser of splitmix64: every input bit reaches every output bit. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 uint64_t hm_sys_random(void)
 {
     const unsigned grnd_nonblock = 1; /* <sys/random.h> may be older than the kernel */
@@ -234,13 +226,13 @@ uint64_t hm_sys_random(void)
     if (call3(SYS_getrandom, (long)&value, sizeof value, grnd_nonblock) == sizeof value)
         return value;
     call3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0);
-    value = mix((uint64_t)now.nsec ^ ((uint64_t)now.sec << 32));
-    value = mix(value ^ (uint64_t)(uintptr_t)&value); /* the stack's random offset */
+    value = hm_mix((uint64_t)now.nsec ^ ((uint64_t)now.sec << 32));
+    value = hm_mix(value ^ (uint64_t)(uintptr_t)&value); /* the stack's random offset */
     if (auxv_random != NULL) {
         uint64_t seed[2];
 
         __builtin_memcpy(seed, auxv_random, sizeof seed);
-        value = mix(value ^ seed[0]) ^ seed[1];
+        value = hm_mix(value ^ seed[0]) ^ seed[1];
     }
     return value;
 }

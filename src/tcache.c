@@ -36,6 +36,7 @@ static struct {
 } threads;
 
 static void cache_exit(void *arg);
+static bool every_call_slow; /* [const after init] */
 
 /* Option refill_target, by class. [any, relaxed] */
 static _Atomic uint16_t refill_targets[HM_CLASSES];
@@ -48,8 +49,9 @@ void hm_tcache_options(void)
             (uint16_t)hm_sizemap_get(&hm_opt.refill_target, hm_classes[cls].size));
 }
 
-void hm_tcache_init(void)
+void hm_tcache_init(bool slow)
 {
+    every_call_slow = slow;
     hm_tcache_options();
     hm_lock_init(&threads.lock, HM_RANK_THREADS);
     /* In glibc this is a compare-and-swap in a static table; it neither allocates nor
@@ -386,7 +388,7 @@ static struct hm_tcache *cache_make(void)
         return NULL;
     close_bins(tc);
     tc->front = &tc->bin_ends;
-    if (hm_opt.check == HM_CHECK_FULL || hm_opt.zero_on_free) {
+    if (every_call_slow) {
         tc->front = hm_meta_alloc(sizeof *tc->front);
         if (tc->front == NULL) {
             hm_meta_free(tc, sizeof *tc);

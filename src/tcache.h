@@ -56,6 +56,8 @@ struct hm_tcache {
     size_t bytes;        /* [owner] capacity beyond the minimum, in bytes of blocks */
     uint32_t events;     /* [owner] slow-path calls */
     uint8_t shard;       /* [owner] */
+    uint64_t random;     /* [owner] harden.c: a generator */
+    uint32_t sample_at;  /* [owner] harden.c: when a guarded block is due */
     uint8_t exit_rounds; /* [owner] destructor rounds seen */
     _Atomic bool busy;   /* [owner] C5 */
     _Atomic bool parked; /* [L:threads] */
@@ -80,7 +82,8 @@ HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)
 extern _Thread_local struct hm_front *hm_tcache_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-void hm_tcache_init(void);
+/* With `slow` every call of malloc and free shall take the slow path. */
+void hm_tcache_init(bool slow);
 /* To be called after options have changed. */
 void hm_tcache_options(void);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "window.h"
 #include "meta.h"
+#include "option.h"
 #include "os.h"
+#include "random.h"
 #include "region.h"
 
 /* Writable space for state bytes is taken in pieces of this size: a system call for some
@@ -13,7 +15,8 @@ struct window {
     char *base;
     size_t places;   /* [const] SuperSlabs that fit */
     uint64_t *taken; /* [L:lock] a bit for each place */
-    size_t lowest;   /* [L:lock] no place below is free */
+    size_t lowest;   /* [L:lock] no place below is free, but with guard_pages */
+    size_t apart;    /* [L:lock] places of odd number that are taken */
     hm_state *state; /* [const] of base */
     unsigned shift; /* [const] bytes of address space per state byte, as a power of two */
     size_t state_ready; /* [L:lock] bytes of state that are writable, from the front */
@@ -67,20 +70,59 @@ void hm_window_init(size_t superslab, size_t wanted)
     hm_window_fast.small_granules = half >> HM_SMALL_SHIFT;
 }
 
-/* Marks the lowest free place as taken. False: there is none, or fork elsewhere. */
-static bool place_take(struct window *w, size_t *place)
+/* With guard_pages, every second place stays free as long as there are enough: what lies
+ * between SuperSlabs has no access. Each is then two mappings to the kernel, which allows
+ * 65,530. Which of the next few places it is cannot be foreseen. */
+#define APART_MAX 8192
+#define APART_CHOICE 16
+
+static bool is_taken(const struct window *w, size_t place)
 {
-    if (!hm_lock_acquire(&w->lock))
-        return false;
+    return (w->taken[place / 64] >> place % 64 & 1) != 0;
+}
+
+/* Callers hold the lock. w->places: there is none. */
+
+static HM_COLD size_t find_apart(struct window *w)
+{
+    size_t found = w->places;
+    if (w->apart >= APART_MAX)
+        return found;
+    uint32_t skip = hm_random_below(hm_random(), APART_CHOICE);
+    for (size_t i = 1; i < w->places; i += 2) {
+        if (is_taken(w, i))
+            continue;
+        found = i;
+        if (skip-- == 0)
+            break;
+    }
+    return found;
+}
+
+static size_t find_lowest(struct window *w)
+{
     size_t i = w->lowest;
     while (i < w->places && w->taken[i / 64] == UINT64_MAX)
         i = hm_round_down(i, 64) + 64;
     if (i < w->places)
         i = hm_round_down(i, 64) + (size_t)__builtin_ctzll(~w->taken[i / 64]);
+    w->lowest = i < w->places ? i + 1 : w->places;
+    return i;
+}
+
+/* Marks a free place as taken. False: there is none, or fork elsewhere. */
+static bool place_take(struct window *w, size_t *place)
+{
+    if (!hm_lock_acquire(&w->lock))
+        return false;
+    size_t i = HM_UNLIKELY(hm_opt.guard_pages) ? find_apart(w) : w->places;
+    if (i >= w->places)
+        i = find_lowest(w);
     bool found = i < w->places;
-    if (found)
+    if (found) {
         w->taken[i / 64] |= (uint64_t)1 << i % 64;
-    w->lowest = found ? i + 1 : w->places;
+        w->apart += i % 2;
+    }
     hm_lock_release(&w->lock);
     *place = i;
     return found;
@@ -92,11 +134,13 @@ static void place_give(struct window *w, size_t place)
         return; /* fork elsewhere: address space without memory is lost, nothing more */
     w->taken[place / 64] &= ~((uint64_t)1 << place % 64);
     w->lowest = hm_min(w->lowest, place);
+    w->apart -= place % 2;
     hm_lock_release(&w->lock);
 }
 
-/* Makes the state bytes up to `end` writable. Places are taken lowest first, so these
- * grow from the front. Two threads may do the same step at once: it is idempotent. */
+/* Makes the state bytes up to `end` writable. Places are taken lowest first, or
+ * nearly, so these grow from the front. Two threads may do the same step at once: it is
+ * idempotent. */
 static bool state_prepare(struct window *w, size_t end)
 {
     if (!hm_lock_acquire(&w->lock))

@@ -23,15 +23,15 @@ chmod 0755, $run;
 my $result = hakmem('ab', '-n', 2, '--', $run);
 is($result->{status}, 0, 'a program is compared') or diag($result->{err});
 my @lines = split /\n/, slurp($log);
-is(scalar @lines, 1 + 2 * 5, 'libc and each profile run twice, after one run to warm up');
+is(scalar @lines, 1 + 2 * 6, 'libc and each profile run twice, after one run to warm up');
 is($lines[0], 'none none', 'the first is libc');
 is(scalar(grep { /^low-memory \S*libhakmem\.so\.0$/ } @lines), 2, 'a profile has the library');
-isnt($lines[1], $lines[6], 'the second round begins with another');
+isnt($lines[1], $lines[7], 'the second round begins with another');
 unlike($result->{out}, qr/something|else/, 'what the program writes is dropped');
 like($result->{out}, qr/^\s+time\s+ratio\s+CPU\s+ratio\s+peak memory\s+ratio\s+faults\s+ratio$/m,
     'there is a heading');
 like($result->{out}, qr/^$_ .*(?: \d+\.\d\d| -){1}.*\d MiB .*$/m, "... and a line: $_")
-    for qw(libc default throughput low-memory high-contention);
+    for qw(libc default throughput low-memory high-contention hardened);
 like($result->{out}, qr/^libc .* 1\.00 .* 1\.00 .* 1\.00$/m, 'libc is what all is compared to');
 
 unlink $log;

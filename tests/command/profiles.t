@@ -8,7 +8,7 @@ use Command;
 use Test::More;
 
 helped($_) for qw(profiles show diff);
-my @shipped = qw(default throughput low-memory high-contention);
+my @shipped = qw(default throughput low-memory high-contention hardened);
 
 # --- profiles ----------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ is($json->{active}, 'mine', 'a file picks the profile');
 my ($entry) = grep { $_->{name} eq 'mine' } @{ $json->{profiles} };
 is_deeply($entry, {name => 'mine', inherits => 'low-memory', defined => "$mine:6",
     summary => 'For my own use.'}, 'a profile of a file, with its comment');
-is(scalar @{ $json->{profiles} }, 5, 'one that a file amends is there once');
+is(scalar @{ $json->{profiles} }, 6, 'one that a file amends is there once');
 is(hakmem('profiles', 'operand')->{status}, 2, 'operands are refused');
 
 # --- show --------------------------------------------------------------------------------

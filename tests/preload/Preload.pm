@@ -23,7 +23,7 @@ our $library =
 # Another allocator has neither profiles nor statistics; those assertions are left out
 # then.
 our $is_ours  = $library =~ /libhakmem/;
-our @profiles = qw(default low-memory throughput high-contention);
+our @profiles = qw(default low-memory throughput high-contention hardened);
 our $scratch  = File::Temp->newdir('hakmem-test-XXXXXX', TMPDIR => 1);
 
 # A hang is a failure, and the only one that is found by the clock.

@@ -172,7 +172,7 @@ static void what_is_wrong_in_a_section_is_said(void **state)
         load_as("[app:cat]\nprofile = none\nshards = x\ninherits = default\n", "/bin/cat",
                 NULL),
         "hakmem: text:2:11: unknown profile \"none\", expected one of default, "
-        "throughput, low-memory, high-contention; using default\n"
+        "throughput, low-memory, high-contention, hardened; using default\n"
         "hakmem: text:3:10: shards: \"x\" is not a whole number, expected a whole number "
         "from 0 to 256; using 0\n"
         "hakmem: text:4:1: \"inherits\" is not in a profile's section, expected it in "
@@ -180,7 +180,7 @@ static void what_is_wrong_in_a_section_is_said(void **state)
     assert_string_equal(
         load_as("[app:cat]\nprofile = none\nshards = x\n", "/bin/dog", NULL),
         "hakmem: text:2:11: unknown profile \"none\", expected one of default, "
-        "throughput, low-memory, high-contention; ignored\n"
+        "throughput, low-memory, high-contention, hardened; ignored\n"
         "hakmem: text:3:10: shards: \"x\" is not a whole number, expected a whole number "
         "from 0 to 256; ignored\n");
     assert_string_equal(

@@ -14,7 +14,7 @@ static void *blocks[MANY];
 static struct hm_tcache *cache_up(const char *conf)
 {
     layers_up(conf);
-    hm_tcache_init();
+    hm_tcache_init(hm_opt.check == HM_CHECK_FULL);
     struct hm_tcache *tc = hm_tcache_start();
 
     REQUIRE(tc != NULL);
