@@ -14,6 +14,7 @@ int hm_doctor_main(int argc, char **argv);
 int hm_ab_main(int argc, char **argv);
 int hm_explain_main(int argc, char **argv);
 int hm_stat_main(int argc, char **argv);
+int hm_top_main(int argc, char **argv);
 int hm_trim_main(int argc, char **argv);
 int hm_set_main(int argc, char **argv);
 int hm_why_main(int argc, char **argv);

@@ -150,12 +150,20 @@ static char *name_of(long pid)
     return hm_out_strdup(name);
 }
 
+static uint64_t patience(void)
+{
+    const char *ms = getenv("HAKMEM_ANSWER_MS");
+
+    return ms != NULL ? strtoul(ms, NULL, 10) : ANSWER_MS;
+}
+
 bool hm_live_open(struct hm_live *live, long pid, bool quiet)
 {
     unsigned user, own_pid;
     enum found found;
 
-    *live = (struct hm_live){.pid = pid, .fd = -1};
+    *live =
+        (struct hm_live){.pid = pid, .fd = -1, .patience = patience(), .quiet = quiet};
     if (!read_status(pid, &user, &own_pid)) {
         if (!quiet)
             hm_out_error("there is no process %ld", pid);
@@ -197,13 +205,6 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static uint64_t patience(void)
-{
-    const char *ms = getenv("HAKMEM_ANSWER_MS");
-
-    return ms != NULL ? strtoul(ms, NULL, 10) : ANSWER_MS;
-}
-
 static bool is_gone(const struct hm_live *live)
 {
     return hm_identity_start_time((unsigned)live->pid) != live->page->start_time;
@@ -239,7 +240,7 @@ bool hm_live_ask(struct hm_live *live, enum hm_page_kind kind, const char *argum
                  int64_t *result)
 {
     struct hm_page *page = live->page;
-    uint64_t deadline = now_ms() + patience();
+    uint64_t deadline = now_ms() + live->patience;
     uint32_t asked;
     bool done;
 
@@ -259,6 +260,8 @@ bool hm_live_ask(struct hm_live *live, enum hm_page_kind kind, const char *argum
         if (done)
             return true;
     }
+    if (live->quiet)
+        return false;
     if (is_gone(live))
         hm_out_error("process %ld has ended", live->pid);
     else
@@ -314,7 +317,7 @@ FILE *hm_live_dump(struct hm_live *live)
             unlink(path);
             in = fdopen(fd, "r");
         }
-        if (in == NULL)
+        if (in == NULL && !live->quiet)
             hm_out_error("process %ld could not write %s: %s", live->pid, path,
                          strerror(result != 0 ? (int)result : errno));
     }

@@ -25,13 +25,16 @@ struct hm_live {
     char *name;                        /* its file there */
     char *command;                     /* /proc/PID/comm */
     char library[16], profile[72];     /* as in struct hm_page */
+    uint64_t patience;                 /* milliseconds that an answer may take */
+    bool quiet;                        /* nothing is said about what it cannot do */
     uint64_t figures[HM_LIVE_FIGURES]; /* those that it does not know are zero */
     struct hm_live_class classes[HM_PAGE_CLASSES];
 };
 
 /* The process that an argument names; 0, after saying so: it is no number. */
 long hm_live_pid(const char *command, const char *argument);
-/* False, after saying why unless `quiet`: no such process, or it has no page. */
+/* False, after saying why unless `quiet`: no such process, or it has no page. What
+ * `quiet` is holds for the other functions, too. */
 bool hm_live_open(struct hm_live *live, long pid, bool quiet);
 void hm_live_close(struct hm_live *live);
 

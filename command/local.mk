@@ -24,6 +24,7 @@ command_hakmem_LDADD = \
 	src/libhakmem_la-sys.lo \
 	src/libhakmem_la-text.lo
 endif
+command_hakmem_LDADD += $(NCURSES_LIBS)
 command_hakmem_SOURCES = \
 	command/ab.c \
 	command/account.c \
@@ -72,13 +73,17 @@ command_hakmem_SOURCES = \
 	command/stat.c \
 	command/svg.c \
 	command/svg.h \
+	command/top.c \
+	command/top_screen.c \
+	command/top_view.c \
+	command/top_view.h \
 	command/trim.c \
 	command/view.c \
 	command/view.h \
 	command/why.c
 nodist_command_hakmem_SOURCES = command/profiles_whole.c
 command_hakmem_CPPFLAGS = $(HM_CPPFLAGS) -I$(top_srcdir)/command \
-	-DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'
+	$(NCURSES_CFLAGS) -DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'
 command_hakmem_CFLAGS = $(HM_CFLAGS) $(HM_WARN_CFLAGS) $(HM_WERROR_CFLAGS) \
 	$(HM_SANITIZER_CFLAGS)
 

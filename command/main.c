@@ -19,6 +19,7 @@ static const struct {
     {"explain", hm_explain_main, "show each option's value, and where it comes from"},
     {"doctor", hm_doctor_main, "show what of the machine matters, and what to do"},
     {"stat", hm_stat_main, "show the statistics of running processes"},
+    {"top", hm_top_main, "watch running processes"},
     {"why", hm_why_main, "show where the memory of a running process is"},
     {"map", hm_map_main, "draw the heap of a running process"},
     {"trim", hm_trim_main, "have a running process give free memory back"},

@@ -250,6 +250,7 @@ command_tests = \
 	tests/command/run.t \
 	tests/command/sample.t \
 	tests/command/stat.t \
+	tests/command/top.t \
 	tests/command/why.t
 
 # static: libhakmem.a in a program without a dynamic linker --------------------------------

@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034 # the lists are used by their names
 set -euo pipefail
 
-build=(autoconf automake gcc libc6-dev libtool make pkg-config)
+build=(autoconf automake gcc libc6-dev libncurses-dev libtool make pkg-config)
 # Perl runs the scripts among the tests; what comes after zsh is preloaded by them.
 test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc spin zsh
     git procps python3 redis-server redis-tools sqlite3)

@@ -17,8 +17,11 @@ like(hakmem('trim', 4194305)->{err}, qr/there is no process/, '... one that ther
 like(hakmem('trim', $$)->{err}, qr/no statistics page/, '... and that opted in');
 is(hakmem('set', $$)->{status}, 2, 'set: needs a setting');
 
-needs_library();
-plan(skip_all => 'needs /dev/shm') unless -d '/dev/shm' && -w _;
+unless (-r $library && -d '/dev/shm' && -w _) {
+    note('no more without libhakmem.so and /dev/shm');
+    done_testing();
+    exit;
+}
 
 my $dir = "/dev/shm/hakmem-$>";
 
