@@ -149,7 +149,7 @@ static void put_labels(struct map *m, uint64_t offset, uint64_t base, uint64_t s
 {
     if (offset % m->row_bytes == 0)
         put_label(m, offset, base);
-    for (uint64_t at = hm_round_up(offset + 1, m->row_bytes); at < offset + size;
+    for (uint64_t at = (offset / m->row_bytes + 1) * m->row_bytes; at < offset + size;
          at += m->row_bytes)
         put_label(m, at, base + (at - offset));
 }

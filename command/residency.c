@@ -123,10 +123,10 @@ void hm_residency_read(struct hm_residency *r, uint64_t base, uint64_t size,
     uint64_t words[512];
 
     pages->base = first * r->page;
-    pages->count = end - first;
+    pages->count = (size_t)(end - first);
     pages->bits = hm_out_alloc(pages->count + 1);
     memset(pages->bits, 0, pages->count + 1);
-    for (uint64_t at = 0; at < pages->count;) {
+    for (size_t at = 0; at < pages->count;) {
         const size_t want = hm_min(pages->count - at, HM_ARRAY_LEN(words));
         const ssize_t got = pread(r->pagemap, words, want * sizeof *words,
                                   (off_t)((first + at) * sizeof *words));
@@ -136,7 +136,7 @@ void hm_residency_read(struct hm_residency *r, uint64_t base, uint64_t size,
         for (size_t i = 0; i < (size_t)got / sizeof *words; i++)
             pages->bits[at++] = bits_of(words[i]);
     }
-    for (uint64_t at = 0; at < pages->count; at++) {
+    for (size_t at = 0; at < pages->count; at++) {
         struct hm_mapping *m =
             pages->bits[at] != 0 ? mapping_of(r, pages->base + at * r->page) : NULL;
 
@@ -149,7 +149,7 @@ void hm_residency_read(struct hm_residency *r, uint64_t base, uint64_t size,
 
 void hm_residency_settle(struct hm_residency *r, struct hm_pages *pages)
 {
-    for (uint64_t at = 0; at < pages->count; at++) {
+    for (size_t at = 0; at < pages->count; at++) {
         const uint8_t bits = pages->bits[at];
         struct hm_mapping *m =
             bits != 0 ? mapping_of(r, pages->base + at * r->page) : NULL;
@@ -167,7 +167,7 @@ uint64_t hm_pages_resident(const struct hm_pages *pages, uint64_t page, uint64_t
     uint64_t bytes = 0;
 
     /* A page that is shared by two parts counts for the one that it begins in. */
-    for (uint64_t at = hm_round_up(base, page); at < base + size; at += page) {
+    for (uint64_t at = (base + page - 1) / page * page; at < base + size; at += page) {
         const uint64_t i = (at - pages->base) / page;
 
         bytes += i < pages->count && pages->bits[i] != 0 ? page : 0;

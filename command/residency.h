@@ -33,7 +33,8 @@ void hm_residency_close(struct hm_residency *r);
 /* A range of whole pages, a byte for each; all of them are to be read before any is
  * settled. */
 struct hm_pages {
-    uint64_t base, count;
+    uint64_t base;
+    size_t count;
     uint8_t *bits; /* before it is settled: HM_PAGE_PRESENT …; then: 0 or 1, resident */
 };
 void hm_residency_read(struct hm_residency *r, uint64_t base, uint64_t size,
