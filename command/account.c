@@ -164,6 +164,14 @@ static enum hm_account_row file_row(const struct hm_residency *r,
     return m->perms[1] == 'w' ? HM_ACCOUNT_DATA : HM_ACCOUNT_CODE;
 }
 
+static bool has_state(const struct hm_snapshot *s, const struct hm_mapping *m)
+{
+    for (size_t i = 0; i < s->superslab_count; i++)
+        if (s->superslabs[i].state - m->start < m->end - m->start)
+            return true;
+    return false;
+}
+
 /* What of a mapping is no block, cache or descriptor of libhakmem's. */
 static enum hm_account_row row_of(const struct hm_snapshot *s, size_t i)
 {
@@ -171,8 +179,11 @@ static enum hm_account_row row_of(const struct hm_snapshot *s, size_t i)
     const struct hm_residency *r = &s->residency;
     const struct hm_mapping *m = &r->mappings[i];
 
-    if (m->settled > 0 || m->start - s->window < s->window_size)
-        return HM_ACCOUNT_STATE; /* of SuperSlabs that are gone */
+    /* Of SuperSlabs that are gone. */
+    if (m->start - s->window < s->window_size)
+        return HM_ACCOUNT_FREE_UNITS;
+    if (has_state(s, m))
+        return HM_ACCOUNT_STATE;
     if (is_file(m))
         return file_row(r, m);
     if (strcmp(m->name, "[heap]") == 0)
