@@ -4,6 +4,7 @@
 #include "diag.h"
 #include "foreign.h"
 #include "history.h"
+#include "live.h"
 #include "out.h"
 #include "program.h"
 #include "started.h"
@@ -30,6 +31,8 @@ struct explain {
     long pid; /* 0: none */
     char **envp;
     struct hm_view_env env;
+    bool has_page; /* of PID, which says under which profile it really is */
+    struct hm_live live;
 };
 
 /* Arguments -------------------------------------------------------------------------- */
@@ -91,6 +94,7 @@ static bool read_process(struct explain *e)
     if (maps != NULL && strstr(maps, "/libhakmem.so") == NULL)
         hm_out_warning("process %ld does not have libhakmem.so loaded", e->pid);
     free(maps);
+    e->has_page = hm_live_open(&e->live, e->pid, true);
     return true;
 }
 
@@ -238,14 +242,15 @@ static void print_json(const struct answer *a, const struct hm_foreign *foreign,
 /* "2 from profile mine, 0 by default; refused 8 from HAKMEM_OPTIONS". */
 static char *overridden_text(unsigned whose, const char *standard)
 {
+    const bool is_profile = whose == HM_CONF_ORIGIN_PROFILE; /* called default */
     struct overridden o = overridden(whose, standard);
     char *text = hm_out_strdup("");
 
     for (size_t i = 0; i < o.count; i++) {
         const bool is_last = i + 1 == o.count;
         char *longer =
-            hm_out_format("%s%s%s %s%s", text, i > 0 ? ", " : "", o.list[i].value,
-                          is_last ? "by default" : "from ",
+            hm_out_format("%s%s%s%s%s", text, i > 0 ? ", " : "", o.list[i].value,
+                          !is_last ? " from " : is_profile ? "" : " by default",
                           is_last ? "" : o.list[i].origin);
 
         free(text);
@@ -313,6 +318,10 @@ int hm_explain_main(int argc, char **argv)
     if (!read_subject(&e, argc - optind, argv + optind))
         return HM_EXIT_USAGE;
     load(&e, &answer);
+    if (e.has_page && strcmp(e.live.page->profile, answer.profile) != 0)
+        hm_out_warning("process %ld says that it has profile %s: the files have changed, "
+                       "or it has overwritten its environment",
+                       e.pid, e.live.page->profile);
     count = hm_foreign_find(e.envp, &foreign);
     if (e.json)
         print_json(&answer, foreign, count);

@@ -57,7 +57,7 @@ is("$option->{enabled}{value} $option->{enabled}{origin}", 'no HAKMEM_OPTIONS',
     'whether the library is enabled');
 
 my $text = hakmem(\%env, 'explain');
-like($text->{out}, qr/^profile +mine +\Q$file\E:1 +default by default$/m,
+like($text->{out}, qr/^profile +mine +\Q$file\E:1 +default$/m,
     'the profile, in words');
 like($text->{out}, qr/^thp +never +HAKMEM_OPTIONS +advise from .*throughput, inherit by default$/m,
     '... and the options');
@@ -139,6 +139,41 @@ like(hakmem('explain', $pid)->{err}, qr/does not have libhakmem\.so loaded/,
     '... also if the library is not there');
 kill 'KILL', $pid;
 close $sleeper;
+
+# A script has a name of its own, and HAKMEM_CONF is relative to its directory.
+my $script = spew("$scratch/hm-script", "#!$^X\n\$| = 1; print qq(up\\n); sleep 300;\n");
+chmod 0755, $script;
+spew("$scratch/script.conf", "[app:hm-script]\nshards = 3\n");
+my $scripted = open(my $said, '-|') // die "fork: $!\n";
+if ($scripted == 0) {
+    %ENV = (HAKMEM_CONF => 'script.conf');
+    chdir "$scratch" or die "$scratch: $!\n";
+    exec $script;
+}
+<$said>;
+(undef, $option) = explained('explain', '--json', $scripted);
+is("$option->{shards}{value} $option->{shards}{origin}",
+    "3 [app:hm-script] at $scratch/script.conf:2", 'a script that runs, by its own name');
+kill 'KILL', $scripted;
+close $said;
+
+# A title that a program gives itself takes the place of what it was started with.
+SKIP: {
+    skip('libhakmem.so is not built here', 1) unless -r $library;
+    skip('needs /dev/shm', 1) unless -d '/dev/shm' && -w _;
+    my $title = open(my $titled, '-|') // die "fork: $!\n";
+    if ($title == 0) {
+        %ENV = (LD_PRELOAD => $library, HAKMEM_CONF => '/dev/null',
+            HAKMEM_PROFILE => 'low-memory', HAKMEM_OPTIONS => 'stats_page=yes');
+        exec $^X, '-e', '$0 = "x" x 2000; $| = 1; print "up\n"; sleep 300';
+    }
+    <$titled>;
+    like(hakmem('explain', $title)->{err},
+        qr/warning: process \d+ says that it has profile low-memory: the files/,
+        'a process that has another profile than it seems');
+    kill 'KILL', $title;
+    close $titled;
+}
 
 # What explain says is what a process has.
 SKIP: {
