@@ -159,6 +159,7 @@ fuzz: src/profiles_builtin.c
 
 api_tests = \
 	tests/api/test_align \
+	tests/api/test_confined \
 	tests/api/test_family \
 	tests/api/test_info \
 	tests/api/test_limits \
