@@ -38,6 +38,8 @@ HM_SOURCES = \
 	src/fail.h \
 	src/file.c \
 	src/file.h \
+	src/front.c \
+	src/front.h \
 	src/guard.c \
 	src/guard.h \
 	src/harden.c \

@@ -100,6 +100,7 @@ static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t a
         hm_sub_relaxed(&hm_superslab_counts.empty, 1);
     ss->dirty_units -= dirty;
     hm_sub_relaxed(&hm_superslab_counts.dirty_units, dirty);
+    hm_add_relaxed(&hm_superslab_counts.used_units, count);
     ss->free_units -= count;
     if (ss->free_units == 0) {
         list_remove(&sh->available[ss->kind], ss);
@@ -126,6 +127,7 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
         list_remove(&sh->full[ss->kind], ss);
         list_insert(&sh->available[ss->kind], ss, true);
     }
+    hm_sub_relaxed(&hm_superslab_counts.used_units, count);
     ss->free_units += count;
     ss->longest = ss->units;
     if (ss->free_units == ss->units)
@@ -572,6 +574,7 @@ void hm_superslab_prewarm(unsigned count)
         if (!hm_lock_acquire(&sh->lock))
             return;
         hm_bits_change(ss->free_map, 0, ss->units, false);
+        hm_add_relaxed(&hm_superslab_counts.used_units, ss->units);
         ss->free_units = 0;
         list_insert(&sh->full[ss->kind], ss, false);
         give_units(sh, ss, 0, ss->units, true);

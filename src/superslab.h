@@ -75,6 +75,7 @@ uint64_t hm_clock_update(void);
 struct hm_superslab_counts {
     _Atomic uint64_t mapped, released; /* SuperSlabs, since start */
     _Atomic uint64_t peak;             /* most mapped at once */
+    _Atomic uint64_t used_units;       /* in runs now */
     _Atomic uint64_t dirty_units;      /* resident free units now */
     _Atomic uint64_t empty;            /* SuperSlabs wholly free now */
 };
@@ -86,6 +87,14 @@ HM_INLINE uint64_t hm_superslab_mapped(void)
 {
     uint64_t released = hm_load_acquire(&hm_superslab_counts.released);
     return hm_load_relaxed(&hm_superslab_counts.mapped) - released;
+}
+
+/* Bytes of the heap that may be resident: runs, and free units that were not purged. */
+HM_INLINE size_t hm_superslab_resident(void)
+{
+    return (hm_load_relaxed(&hm_superslab_counts.used_units) +
+            hm_load_relaxed(&hm_superslab_counts.dirty_units))
+           << HM_UNIT_SHIFT;
 }
 
 /* After hm_window_init; options must be in force. */

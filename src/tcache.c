@@ -14,14 +14,6 @@
  * ThreadSanitizer takes its own view of the thread down: one less. */
 #define EXIT_ROUNDS (HM_TSAN ? 2 : 3)
 
-static struct hm_slot nothing; /* C3: the shared sentinel; never written */
-
-#define CLOSED [0 ... HM_STATES - 1] = &nothing
-static struct hm_front not_started = {.top = {CLOSED}, .limit = {CLOSED}};
-static struct hm_front exited = {.top = {CLOSED}, .limit = {CLOSED}};
-
-_Thread_local struct hm_front *hm_tcache_self = &not_started;
-
 static struct {
     struct hm_lock lock;
     struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
@@ -139,13 +131,17 @@ static void charge(struct hm_tcache *tc, size_t bytes)
 }
 
 /* Bytes that this thread's cache may hold beyond its minimum: tls_cache_bytes, and its
- * part of heap_cache_share of what is mapped for SuperSlabs. */
+ * part of heap_cache_share of the heap. */
 static size_t bytes_bound(void)
 {
-    size_t mapped = (size_t)hm_superslab_mapped() * hm_opt.superslab_size;
-    size_t share = mapped / 100 * HM_LIVE(heap_cache_share);
+    size_t share = hm_superslab_resident() / 100 * HM_LIVE(heap_cache_share);
     unsigned sharers = hm_load_relaxed(&threads.threads);
     return hm_clamp(HM_LIVE(tls_cache_bytes)) + share / hm_max(sharers, 1);
+}
+
+bool hm_tcache_is_over(struct hm_tcache *tc)
+{
+    return tc->bytes > bytes_bound();
 }
 
 /* Doubles a bin, within the bounds of thread and process. */
@@ -289,11 +285,24 @@ static struct hm_slot take_single(unsigned cls)
     return slot;
 }
 
+/* A call that would not have missed without the watch. */
+static void count_watched(struct hm_tcache *tc)
+{
+    if (HM_LIKELY(tc->watched == 0))
+        return;
+    tc->watch_hit = true;
+    if (--tc->watched == 0)
+        hm_tcache_watch_end(tc);
+}
+
 void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_slot slot;
-    bool cached = tc != NULL && (capacity_of(tc, cls) != 0 || bin_open(tc, cls)) &&
-                  (count_of(tc, cls) != 0 || bin_refill(tc, cls));
+    bool cached = tc != NULL && (capacity_of(tc, cls) != 0 || bin_open(tc, cls));
+    if (cached && count_of(tc, cls) != 0)
+        count_watched(tc);
+    else
+        cached = cached && bin_refill(tc, cls);
     if (cached) {
         struct hm_slot *top = top_of(tc, cls);
         slot = *top;
@@ -333,6 +342,8 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
     }
     if (top_of(tc, cls) == limit_of(tc, cls))
         bin_make_room(tc, cls);
+    else
+        count_watched(tc);
     struct hm_slot *top = top_of(tc, cls) - 1;
     *top = slot;
     hm_store_relaxed(&tc->bin_ends.top[cls], top);
@@ -340,8 +351,21 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 
 /* Whole caches. */
 
+void hm_tcache_flush(struct hm_tcache *tc)
+{
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        bin_flush(tc, cls, count_of(tc, cls));
+        bin_shrink(tc, cls);
+        bin_let_go(&tc->bins[cls]);
+    }
+}
+
 void hm_tcache_age(struct hm_tcache *tc)
 {
+    if (hm_tcache_is_over(tc)) {
+        hm_tcache_flush(tc);
+        return;
+    }
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         struct hm_bin *bin = &tc->bins[cls];
         if (capacity_of(tc, cls) == 0)
@@ -357,28 +381,27 @@ void hm_tcache_age(struct hm_tcache *tc)
     }
 }
 
-void hm_tcache_flush(struct hm_tcache *tc)
-{
-    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
-        bin_flush(tc, cls, count_of(tc, cls));
-        bin_shrink(tc, cls);
-        bin_let_go(&tc->bins[cls]);
-    }
-}
-
-static void close_front(struct hm_front *front)
-{
-    for (unsigned i = 0; i < HM_STATES; i++) {
-        hm_store_relaxed(&front->top[i], &nothing);
-        __atomic_store_n(&front->limit[i], &nothing, __ATOMIC_RELAXED);
-    }
-}
-
 static void close_bins(struct hm_tcache *tc)
 {
-    close_front(&tc->bin_ends);
+    hm_front_close(&tc->bin_ends);
     for (unsigned cls = 0; cls < HM_CLASSES; cls++)
         hm_store_relaxed(&tc->bins[cls].capacity, 0);
+}
+
+void hm_tcache_watch(struct hm_tcache *tc, unsigned calls)
+{
+    if (tc->watch == NULL)
+        tc->watch = hm_front_closed(tc);
+    if (tc->watch == NULL)
+        return;
+    tc->watched = calls;
+    hm_tcache_self = tc->watch;
+}
+
+void hm_tcache_watch_end(struct hm_tcache *tc)
+{
+    tc->watched = 0;
+    hm_tcache_self = tc->front;
 }
 
 static struct hm_tcache *cache_make(void)
@@ -389,14 +412,13 @@ static struct hm_tcache *cache_make(void)
     close_bins(tc);
     tc->front = &tc->bin_ends;
     if (every_call_slow) {
-        tc->front = hm_meta_alloc(sizeof *tc->front);
+        tc->front = hm_front_closed(tc);
         if (tc->front == NULL) {
             hm_meta_free(tc, sizeof *tc);
             return NULL;
         }
-        close_front(tc->front);
     }
-    tc->front->cache = tc;
+    tc->bin_ends.cache = tc;
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(
         &threads.all, &tc->next, tc, memory_order_release, memory_order_relaxed))
@@ -464,7 +486,7 @@ static struct hm_tcache *unpark(void)
 
 struct hm_tcache *hm_tcache_start(void)
 {
-    if (hm_tcache_self == &exited)
+    if (hm_tcache_self == &hm_front_exited)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
     hm_add_relaxed(&threads.threads, 1);
@@ -479,7 +501,7 @@ struct hm_tcache *hm_tcache_start(void)
     tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
     tc->aged_at = hm_load_relaxed(&hm_clock);
     /* First, since pthread_setspecific may call calloc. */
-    hm_tcache_self = tc->front;
+    hm_tcache_watch_end(tc);
     if (threads.key_valid)
         pthread_setspecific(threads.key, tc);
     return tc;
@@ -491,7 +513,7 @@ static void cache_exit(void *arg)
     struct hm_tcache *tc = arg;
     if (tc->exit_rounds++ < EXIT_ROUNDS && pthread_setspecific(threads.key, tc) == 0)
         return;
-    hm_tcache_self = &exited;
+    hm_tcache_self = &hm_front_exited;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         bin_let_go(&tc->bins[cls]);
     retire(tc);

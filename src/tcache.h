@@ -9,10 +9,8 @@
  * C1 limit <= top <= bottom == limit + capacity; *bottom is the sentinel {NULL, NULL}.
  * C2 Slots [top, bottom) hold free blocks of the bin's class: in no slab's free map, in
  *    no other slot, state byte 0. The lowest address of a refill is popped first.
- * C3 A bin that is not open has capacity 0 and limit == top == bottom == the shared
- *    sentinel, so that pop and push both miss. A thread starts with a shared front of
- *    such bins: "not started", "exited" and "checked" need no test on the fast path,
- *    they miss.
+ * C3 A bin that is not open has capacity 0, and both its ends are the shared sentinel
+ *    (front.h).
  * C4 A cache is used by one thread, or parked: whole, with its blocks, for the next
  *    thread. Parked caches hold no current slab. Caches are type-stable.
  * C5 `busy` is set while its thread changes more than one of a bin's ends: a fork's child
@@ -21,6 +19,7 @@
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
 
+#include "front.h"
 #include "slab.h"
 
 /* Slots of a bin at most: option.def's bound on tls_cache_max. */
@@ -34,24 +33,14 @@ struct hm_bin {
     bool active;    /* [owner] missed since the cache was last aged */
 };
 
-/* What the fast paths see of a cache. */
-struct hm_front {
-    _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
-    struct hm_slot *limit[HM_STATES]; /* [owner]; hm_front_limit */
-    struct hm_tcache *cache; /* [const] the cache behind it, or NULL (C3) */
-};
-
-/* How anybody else reads a limit. By a builtin of gcc, since an _Atomic one would not be
- * an operand of the owner's comparison on the fast path but a load of its own. */
-HM_INLINE struct hm_slot *hm_front_limit(struct hm_front *front, unsigned bin)
-{
-    return __atomic_load_n(&front->limit[bin], __ATOMIC_RELAXED);
-}
-
 struct hm_tcache {
     struct hm_front bin_ends;
     struct hm_front *front; /* [const] what hm_tcache_self is set to: bin_ends, or a front
                                of closed bins, so that every call is checked */
+    struct hm_front *watch; /* [owner] closed bins, to see every call; or NULL */
+    uint64_t watched_at;    /* [owner] hm_clock of the last call seen so */
+    unsigned watched;       /* [owner] such calls until the watch ends; 0: no watch */
+    bool watch_hit;         /* [owner] this call is one */
     struct hm_bin bins[HM_CLASSES];
     size_t bytes;        /* [owner] capacity beyond the minimum, in bytes of blocks */
     uint32_t events;     /* [owner] slow-path calls */
@@ -78,10 +67,6 @@ HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)
     hm_store_relaxed(counter, hm_load_relaxed(counter) + n);
 }
 
-/* The only thread-local variable. */
-extern _Thread_local struct hm_front *hm_tcache_self
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 /* With `slow` every call of malloc and free shall take the slow path. */
 void hm_tcache_init(bool slow);
 /* To be called after options have changed. */
@@ -98,7 +83,15 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls);
  */
 void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state);
 
-/* Halves what bins hold that were not missed since the last call. */
+/* Lets the thread's next calls miss although its bins could serve them, so that trim.h
+ * gets to see the clock: `calls` of them, or until the watch is ended. */
+void hm_tcache_watch(struct hm_tcache *tc, unsigned calls);
+void hm_tcache_watch_end(struct hm_tcache *tc);
+
+/* Has the heap become so much smaller that the cache is too large for it? */
+bool hm_tcache_is_over(struct hm_tcache *tc);
+/* Halves what bins hold that were not missed since the last call; empties a cache that is
+ * too large. */
 void hm_tcache_age(struct hm_tcache *tc);
 /* Empties all bins into the slabs. */
 void hm_tcache_flush(struct hm_tcache *tc);

@@ -12,11 +12,18 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 #define RECLAIM_UNITS 16
 #define DIRTY_PART 8
 
-static size_t pass(uint64_t deadline)
+/* A watch is worth it while so much is free and resident; to begin one, such a part of
+ * all must be. */
+#define WATCH_BYTES HM_MIB
+#define WATCH_PART 2
+#define WATCH_CALLS 64
+#define WATCH_MORE 16
+
+static size_t pass(uint64_t deadline, bool pages)
 {
     hm_tcache_trim_parked(deadline);
     size_t bytes = hm_big_trim_due(deadline);
-    if (HM_LIVE(page_purge))
+    if (pages)
         bytes += hm_slab_purge_pages();
     bytes += hm_superslab_trim(deadline, HM_LIVE(empty_reserve));
     hm_add_relaxed(&hm_trim_counts.passes, 1);
@@ -27,7 +34,7 @@ static size_t pass(uint64_t deadline)
 size_t hm_trim_pass(void)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
-    return pass(now > interval ? now - interval : 0);
+    return pass(now > interval ? now - interval : 0, HM_LIVE(page_purge));
 }
 
 bool hm_trim_anything_left(void)
@@ -61,6 +68,30 @@ static bool much_is_dirty(void)
            hm_superslab_mapped() * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
 }
 
+static bool watch_worth(struct hm_tcache *tc)
+{
+    size_t cached = hm_load_relaxed(&hm_big_counts.cached_bytes);
+    size_t dirty = hm_load_relaxed(&hm_superslab_counts.dirty_units) << HM_UNIT_SHIFT;
+    size_t all = hm_superslab_resident() + hm_load_relaxed(&hm_big_counts.live_bytes);
+    size_t free = dirty + cached;
+    bool enough = tc->watched != 0 || free * WATCH_PART >= all + cached;
+    return (free >= WATCH_BYTES && enough) || hm_tcache_is_over(tc);
+}
+
+/* A call that would not have missed without the watch brings its end nearer, another call
+ * puts it off: tearing a peak down is a mixture of both. */
+static void watch(struct hm_tcache *tc, uint64_t now)
+{
+    if (!watch_worth(tc))
+        hm_tcache_watch_end(tc);
+    else if (now != tc->watched_at)
+        hm_tcache_watch(tc, WATCH_CALLS);
+    else if (!tc->watch_hit)
+        hm_tcache_watch(tc, (unsigned)hm_min(tc->watched + WATCH_MORE, WATCH_CALLS));
+    tc->watched_at = now;
+    tc->watch_hit = false;
+}
+
 void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
@@ -69,21 +100,23 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
         hm_store_relaxed(&hm_trim_counts.seen, events);
         reclaim(now);
     }
-    if (now - tc->aged_at >= interval) {
-        tc->aged_at = now;
-        hm_tcache_age(tc);
-    }
     /* Twice an interval, so that nothing waits for much longer than one. */
     uint64_t last = hm_load_relaxed(&last_pass);
     if (now - last >= interval / 2 &&
         atomic_compare_exchange_strong_explicit(
             &last_pass, &last, now, memory_order_relaxed, memory_order_relaxed))
         hm_trim_pass();
+    /* After the pass: what is mapped now bounds what the cache may hold. */
+    if (now - tc->aged_at >= interval) {
+        tc->aged_at = now;
+        hm_tcache_age(tc);
+    }
+    watch(tc, now);
 }
 
 size_t hm_trim_now(struct hm_tcache *tc)
 {
     if (tc != NULL)
         hm_tcache_flush(tc);
-    return pass(hm_clock_update() + HM_CLOCK_FORCED);
+    return pass(hm_clock_update() + HM_CLOCK_FORCED, true);
 }

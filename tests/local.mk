@@ -73,6 +73,7 @@ unit_tests = \
 	tests/unit/test_tcache \
 	tests/unit/test_text \
 	tests/unit/test_trim \
+	tests/unit/test_watch \
 	tests/unit/test_window
 tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
@@ -130,6 +131,8 @@ tests_unit_test_text_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_text_LDADD = $(unit_ldadd)
 tests_unit_test_trim_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_trim_LDADD = $(unit_ldadd)
+tests_unit_test_watch_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_watch_LDADD = $(unit_ldadd)
 tests_unit_test_window_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_window_LDADD = $(unit_ldadd)
 

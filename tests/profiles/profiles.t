@@ -121,10 +121,12 @@ cmp_ok(
     '... more than trim_interval=0 does'
 );
 
-($many, $few) = map { probe('holes', "page_purge=$_") } 'yes', 'no';
+($many, $few) = pair('holes', 'page_purge', 'yes', 'no', 'trim_interval=0');
 my $part = sub { $_[0]{resident_holes} / $_[0]{resident_full} };
 cmp_ok($part->($few),  '>', 0.7, 'page_purge=no: pages inside half-empty slabs stay');
 cmp_ok($part->($many), '<', 0.5, 'page_purge=yes: they go back');
+cmp_ok($few->{resident_trimmed} / $few->{resident_full},
+    '<', 0.5, '... and with a trim that is asked for, always');
 
 my $idle = probe('idle', 'trim_thread=yes,trim_interval=200ms');
 cmp_ok($idle->{retained_bytes},

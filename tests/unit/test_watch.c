@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* trim, without a helper: memory goes back with calls that the caches could serve. What
+ * is waited for is polled; there is no fixed time in which it must happen, but the
+ * child's alarm. */
+#include "rerun.h"
+
+#include "tcache.h"
+
+void *hm_test_malloc(size_t size);
+void hm_test_free(void *block);
+
+#define take hm_test_malloc
+#define give hm_test_free
+
+enum { SMALL = 60000, MEDIUM = 200 };
+
+static void *hold(size_t size)
+{
+    void *block = take(size);
+
+    REQUIRE(block != NULL);
+    memset(block, 1, size);
+    return block;
+}
+
+/* Some dozens of calls in a second. */
+static void do_little(void)
+{
+    for (size_t size = 16; size <= 1024; size *= 2)
+        give(hold(size));
+    usleep(10000);
+}
+
+/* Frees most of what it holds: one medium block of five keeps its SuperSlab. */
+static void tear_down(size_t small)
+{
+    static void *held[SMALL + MEDIUM];
+
+    for (size_t i = 0; i < small; i++)
+        held[i] = hold(500);
+    for (size_t i = 0; i < MEDIUM; i++)
+        held[small + i] = hold(200000);
+    for (size_t i = 0; i < small + MEDIUM; i++)
+        if (i < small || i % 5 != 0)
+            give(held[i]);
+}
+
+static void medium_blocks(void *unused UNUSED)
+{
+    do_little(); /* from now on the bins serve it */
+    REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
+    tear_down(0);
+    REQUIRE(stats_now().retained_bytes > 10 * MIB);
+    REQUIRE(hakmem_option_set("trim_interval", "20ms") == 0);
+    while (stats_now().retained_bytes > MIB)
+        do_little();
+}
+
+static void memory_falls_with_little_activity(void **state)
+{
+    struct outcome out = in_child(medium_blocks, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
+static void small_blocks(void *unused UNUSED)
+{
+    tear_down(SMALL);
+    while (stats_now().cached_bytes > MIB)
+        do_little();
+}
+
+static void a_cache_shrinks_with_the_heap(void **state)
+{
+    struct outcome out = in_child(small_blocks, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
+/* Calls that the watch has to see are few: it ends. */
+static void busy_thread(void *unused UNUSED)
+{
+    REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
+    tear_down(0);
+    struct hm_front *watched = hm_tcache_self;
+
+    REQUIRE(watched == watched->cache->watch);
+    for (int i = 0; i < 10000 && hm_tcache_self == watched; i++)
+        give(take(100));
+    REQUIRE(hm_tcache_self == &watched->cache->bin_ends);
+}
+
+static void a_busy_thread_is_not_watched_for_long(void **state)
+{
+    struct outcome out = in_child(busy_thread, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
+static void *tear_down_and_end(void *cache)
+{
+    tear_down(0);
+    *(struct hm_tcache **)cache = hm_tcache_self->cache;
+    REQUIRE(hm_tcache_self->cache->watched != 0);
+    return NULL;
+}
+
+static void *start_anew(void *cache)
+{
+    give(take(100));
+    REQUIRE(hm_tcache_self->cache == cache);
+    REQUIRE(hm_tcache_self == &hm_tcache_self->cache->bin_ends);
+    return NULL;
+}
+
+static void threads_in_turn(void *unused UNUSED)
+{
+    pthread_t thread;
+    struct hm_tcache *cache;
+
+    REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
+    take(100); /* this thread has another */
+    REQUIRE(pthread_create(&thread, NULL, tear_down_and_end, &cache) == 0);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    hakmem_trim();
+    REQUIRE(pthread_create(&thread, NULL, start_anew, cache) == 0);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+}
+
+static void a_new_thread_is_not_watched(void **state)
+{
+    struct outcome out = in_child(threads_in_turn, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_falls_with_little_activity),
+        cmocka_unit_test(a_cache_shrinks_with_the_heap),
+        cmocka_unit_test(a_busy_thread_is_not_watched_for_long),
+        cmocka_unit_test(a_new_thread_is_not_watched),
+    };
+
+    if (!is_rerun()) { /* this option, for all of them */
+        setenv("HAKMEM_OPTIONS", "trim_interval=20ms", 1);
+        execl("/proc/self/exe", "test_watch", (char *)NULL);
+        return 99;
+    }
+    return RUN_TESTS(tests);
+}
