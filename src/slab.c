@@ -364,26 +364,34 @@ static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
  * so many, those of one slab go back together. */
 #define GIVE_TOGETHER 32
 
+/* The slabs of some blocks. Flushed blocks are scattered over slabs that nobody has looked
+ * at for a while: they are all on their way before the first is needed. */
+static void find_slabs(const struct hm_slot *slots, struct hm_slab **slabs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        slabs[i] = hm_slab_of(slots[i].block);
+        if (HM_UNLIKELY(slabs[i] == NULL))
+            hm_fail_misuse("free", slots[i].block, "already free");
+        __builtin_prefetch(slabs[i], 1);
+        __builtin_prefetch(slabs[i]->free_map, 1);
+    }
+}
+
 /* Gives those of slots[i], i in *left, back that are in the same slab as the first.
  * Returns how many, if it was CURRENT and is not `own`. */
-static unsigned give_slab(const struct hm_slot *slots, uint32_t *left,
-                          const struct hm_slab *own)
+static unsigned give_slab(const struct hm_slot *slots, struct hm_slab **slabs,
+                          uint32_t *left, const struct hm_slab *own)
 {
-    const char *first = slots[__builtin_ctz(*left)].block;
-    struct hm_slab *slab = hm_slab_of(first);
-    if (HM_UNLIKELY(slab == NULL))
-        hm_fail_misuse("free", first, "already free");
+    struct hm_slab *slab = slabs[__builtin_ctz(*left)];
     uint64_t bits[HM_SLAB_BLOCKS_MAX / 64];
     unsigned cls = slab->cls, words = (hm_classes[cls].blocks + 63u) / 64, count = 0;
-    uintptr_t base = (uintptr_t)slab->base;
-    size_t size = (size_t)slab->units << HM_UNIT_SHIFT;
     for (unsigned w = 0; w < words; w++)
         bits[w] = 0;
     for (uint32_t rest = *left; rest != 0; rest &= rest - 1) {
         unsigned i = (unsigned)__builtin_ctz(rest);
-        size_t offset = (uintptr_t)slots[i].block - base;
-        if (offset >= size)
+        if (slabs[i] != slab)
             continue;
+        size_t offset = (size_t)((const char *)slots[i].block - slab->base);
         unsigned index = hm_class_index(cls, offset);
         uint64_t bit = (uint64_t)1 << index % 64;
         if (HM_UNLIKELY((bits[index / 64] & bit) != 0))
@@ -403,10 +411,12 @@ unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
 {
     unsigned remote = 0;
     for (unsigned at = 0; at < count; at += GIVE_TOGETHER) {
+        struct hm_slab *slabs[GIVE_TOGETHER];
         unsigned n = (unsigned)hm_min(count - at, GIVE_TOGETHER);
         uint32_t left = UINT32_MAX >> (GIVE_TOGETHER - n);
+        find_slabs(slots + at, slabs, n);
         while (left != 0)
-            remote += give_slab(slots + at, &left, own);
+            remote += give_slab(slots + at, slabs, &left, own);
     }
     return remote;
 }
