@@ -122,4 +122,28 @@ HM_INLINE size_t hm_max(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Figures of 64 bits where size_t has 32: statistics, other processes' addresses. */
+#if SIZE_MAX == UINT32_MAX
+HM_INLINE uint64_t hm_round_up_wide(uint64_t n, uint64_t pow2)
+{
+    return (n + (pow2 - 1)) & ~(pow2 - 1);
+}
+
+HM_INLINE uint64_t hm_min_wide(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+HM_INLINE uint64_t hm_max_wide(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+#define HM_BY_WIDTH(f, a, b) \
+    _Generic((a) + (b), unsigned long long: f##_wide, default: f)(a, b)
+#define hm_round_up(n, pow2) HM_BY_WIDTH(hm_round_up, n, pow2)
+#define hm_min(a, b) HM_BY_WIDTH(hm_min, a, b)
+#define hm_max(a, b) HM_BY_WIDTH(hm_max, a, b)
+#endif
+
 #endif

@@ -66,24 +66,6 @@ static bool holds(bool condition, const char *what, const void *where)
     return false;
 }
 
-/* Has the process one thread only? /proc has an entry for each, and "." and "..". */
-static bool is_alone(void)
-{
-    _Alignas(uint64_t) char entries[512];
-    long fd = hm_sys_open_dir("/proc/self/task");
-    if (hm_sys_failed(fd))
-        return false;
-    unsigned count = 0;
-    long got = hm_sys_getdents((int)fd, entries, sizeof entries);
-    for (long at = 0; at < got; count++) {
-        uint16_t length; /* struct linux_dirent64: after inode and offset */
-        memcpy(&length, entries + at + 16, sizeof length);
-        at += length;
-    }
-    hm_sys_close((int)fd);
-    return count == 3;
-}
-
 /* SuperSlabs. The shard's lock is held. */
 
 static uint32_t longest_free(const struct hm_superslab *ss)
@@ -522,7 +504,7 @@ unsigned hm_check_heap(void)
     struct finding findings[REPORTED_MAX];
     if (!hm_heap_is_on())
         return 0;
-    bool alone = !inherited && is_alone();
+    bool alone = !inherited && hm_sys_is_only_thread();
     if (!hm_lock_acquire(&check.lock))
         return 0;
     memset((char *)&check + sizeof check.lock, 0, sizeof check - sizeof check.lock);

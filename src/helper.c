@@ -135,6 +135,9 @@ static void helper_start(void)
         hm_store_relaxed(&helper, REFUSED); /* by a sandbox or a limit: not asked again */
 }
 
+/* With musl, the loader is libc, and has no such name. */
+extern __attribute__((weak)) struct r_debug _r_debug;
+
 void hm_helper_load(const struct hm_helper_work *other)
 {
     work = other;
@@ -142,7 +145,9 @@ void hm_helper_load(const struct hm_helper_work *other)
         return;
     /* A function of libc; the loader's breakpoint for debuggers, a function of its
      * own. */
-    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)_r_debug.r_brk};
+    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)&abort};
+    if (&_r_debug != NULL)
+        interest[1] = (uintptr_t)_r_debug.r_brk;
     dl_iterate_phdr(note_object, interest);
     bool is_static = is_avoided((const void *)&hm_helper_load);
     bool now = !is_static && work->bell() != NULL;

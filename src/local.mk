@@ -14,6 +14,7 @@ HM_SOURCES = \
 	src/canary.h \
 	src/check.c \
 	src/check.h \
+	src/compat/malloc.h \
 	src/conf.c \
 	src/conf.h \
 	src/conf_env.c \
@@ -107,7 +108,7 @@ HM_SOURCES = \
 # Every file sees the facts that configure found, without having to ask for them.
 HM_CPPFLAGS = -include config.h -D_GNU_SOURCE -DHM_SYSCONFDIR='"$(sysconfdir)"' \
 	-DHM_DATADIR='"$(datadir)"' \
-	-I$(top_srcdir)/include -I$(top_srcdir)/src
+	$(HM_COMPAT_CPPFLAGS) -I$(top_srcdir)/include -I$(top_srcdir)/src
 
 # What a C++ new-handler throws passes through our frames: exceptions. What __FILE__ becomes
 # does not depend on where the build is: macro-prefix-map.

@@ -11,6 +11,7 @@
 #include "page.h"
 #include "quarantine.h"
 #include "report.h"
+#include "sys.h"
 #include "tcache.h"
 
 #include <pthread.h>
@@ -31,15 +32,16 @@ static void each_lock(void (*each)(struct hm_lock *))
     each(hm_meta_lock());
 }
 
-/* libc's, true until the first thread is started; absent before glibc 2.32. Threads
- * that have not yet allocated count too: they may do so at any moment of the fork. */
+/* glibc's, true until the first thread is started; absent before glibc 2.32 and in musl.
+ * Threads that have not yet allocated count too: they may do so at any moment of the
+ * fork. */
 extern char __libc_single_threaded __attribute__((weak));
 
 static bool is_alone(void)
 {
     if (&__libc_single_threaded != NULL)
         return __libc_single_threaded;
-    return hm_tcache_threads() <= 1 && !hm_helper_exists();
+    return hm_sys_is_only_thread();
 }
 
 static void fork_prepare(void)

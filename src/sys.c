@@ -247,6 +247,26 @@ int hm_sys_getpid(void)
     return (int)call3(SYS_getpid, 0, 0, 0);
 }
 
+/* /proc has an entry for each thread, and "." and "..". */
+bool hm_sys_is_only_thread(void)
+{
+    _Alignas(uint64_t) char entries[512];
+    long fd = hm_sys_open_dir("/proc/self/task");
+
+    if (hm_sys_failed(fd))
+        return false;
+    unsigned count = 0;
+    long got = hm_sys_getdents((int)fd, entries, sizeof entries);
+    for (long at = 0; at < got; count++) {
+        uint16_t length; /* struct linux_dirent64: after inode and offset */
+
+        __builtin_memcpy(&length, entries + at + 16, sizeof length);
+        at += length;
+    }
+    hm_sys_close((int)fd);
+    return count == 3;
+}
+
 uint32_t hm_sys_geteuid(void)
 {
     return (uint32_t)call3(SYS_geteuid, 0, 0, 0);

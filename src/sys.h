@@ -42,6 +42,8 @@ uint64_t hm_sys_random(void); /* unpredictable where the kernel has entropy, els
                                  effort; start-up only */
 int hm_sys_gettid(void);
 int hm_sys_getpid(void);
+/* Has the process one thread, and no more? False also when there is no telling. */
+bool hm_sys_is_only_thread(void);
 uint32_t hm_sys_geteuid(void);
 
 /* Sleeps while *word == expected, at most timeout_ms (0: without limit). Spurious returns

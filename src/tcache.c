@@ -557,11 +557,6 @@ struct hm_tcache *hm_tcache_first(void)
     return hm_load_acquire(&threads.all);
 }
 
-unsigned hm_tcache_threads(void)
-{
-    return hm_load_relaxed(&threads.threads);
-}
-
 void hm_tcache_fork(void (*each)(struct hm_lock *))
 {
     each(&threads.lock);

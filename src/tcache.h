@@ -111,9 +111,7 @@ struct hm_tcache *hm_tcache_first(void);
  * NULL. What its thread changes meanwhile may be counted before or after. */
 uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES]);
 
-/* Threads that ever had a cache, minus those that ended: for process.c. */
-unsigned hm_tcache_threads(void);
-void hm_tcache_fork(void (*each)(struct hm_lock *));
+void hm_tcache_fork(void (*each)(struct hm_lock *)); /* for process.c */
 /* In the child: parks the caches of the threads it does not have. */
 void hm_tcache_fork_child(void);
 

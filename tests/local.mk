@@ -29,19 +29,20 @@ AM_CXXFLAGS = -std=c++17 -fsized-deallocation -Wall -Wextra -fno-builtin $(HM_WE
 # debugger nor valgrind can do anything with.
 AM_LDFLAGS = -no-install -pthread
 
+test_includes = -I$(top_srcdir)/include $(HM_COMPAT_CPPFLAGS) $(CMOCKA_CFLAGS)
 # With a sanitizer, what is tested is the internal library, under its own names.
 if SANITIZER
-AM_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h -I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+AM_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h $(test_includes)
 LDADD = libhm_internal.a $(CMOCKA_LIBS)
 else
-AM_CPPFLAGS = -I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+AM_CPPFLAGS = $(test_includes)
 LDADD = libhakmem.la $(CMOCKA_LIBS)
 endif
 
 # unit: modules by their internal functions ----------------------------------------------
 
 unit_cppflags = -DHM_TEST_PREFIX -I$(top_srcdir)/tests -I$(top_srcdir)/src \
-	-I$(top_srcdir)/include $(CMOCKA_CFLAGS)
+	$(test_includes)
 unit_ldadd = libhm_internal.a $(CMOCKA_LIBS)
 # Malloc and its family in libhm_internal.a, by the names that they have there.
 heap_cppflags = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_PREFIX=)
@@ -295,7 +296,10 @@ TESTS += $(unit_tests) $(stress_tests)
 TESTS += $(command_tests)
 
 if !SANITIZER
-check_PROGRAMS += $(preload_helpers) $(misuse_programs)
+if GLIBC
+check_PROGRAMS += $(preload_helpers)
+endif
+check_PROGRAMS += $(misuse_programs)
 TESTS += $(scripts) $(meta_tests)
 check_PROGRAMS += $(api_tests) $(api_helpers)
 TESTS += $(api_tests)
@@ -307,9 +311,11 @@ else
 TESTS += tests/no-cxx.t
 endif
 if SHARED
+if GLIBC
 check_PROGRAMS += tests/dlopen/test_dlopen
-check_LTLIBRARIES += tests/early/early_lib.la
 TESTS += tests/dlopen/test_dlopen
+endif
+check_LTLIBRARIES += tests/early/early_lib.la
 endif
 if STATIC
 check_PROGRAMS += tests/static/test_static

@@ -314,6 +314,9 @@ static UNUSED struct outcome in_child(void (*body)(void *), void *arg)
     }
     close(fds[0]);
     REQUIRE(waitpid(pid, &out.status, 0) == pid);
+    char *emulators = strstr(out.err, "qemu: uncaught target signal");
+    if (emulators != NULL)
+        *emulators = '\0';
     return out;
 }
 
@@ -334,6 +337,31 @@ static UNUSED bool exited_cleanly(const struct outcome *out)
         struct outcome out_ = in_child(body, arg); \
         assert_true(exited_cleanly(&out_));        \
     } while (0)
+
+/* ---- Emulators ------------------------------------------------------------------------
+ * HM_TEST_EMULATOR is the command that runs programs like this one, if the machine itself
+ * cannot. qemu-user has threads of its own, and knows neither limits on memory nor
+ * seccomp. */
+#define EMULATED (getenv("HM_TEST_EMULATOR") != NULL)
+#define NEED_NO_EMULATOR(what) \
+    do {                                        \
+        if (EMULATED) {                         \
+            printf("# not run, needs a real kernel for %s: %s\n", what, __func__); \
+            return;                             \
+        }                                       \
+    } while (0)
+
+/* Becomes a fresh process of the same program, with the environment as it is now. */
+static UNUSED __attribute__((noreturn)) void start_again(char *argument)
+{
+    static const char command[] = "exec $HM_TEST_EMULATOR \"$0\" \"$@\"";
+    char exe[4096] = "";
+    if (!EMULATED)
+        execl("/proc/self/exe", "again", argument, (char *)NULL);
+    else if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0)
+        execl("/bin/sh", "sh", "-c", command, exe, argument, (char *)NULL);
+    _exit(98);
+}
 
 /* ---- Memory --------------------------------------------------------------------------
  */

@@ -287,9 +287,7 @@ static void limit_and_start_again(void *size)
     REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
     char text[32];
     snprintf(text, sizeof(text), "%zu", *(const size_t *)size);
-    char *argv[] = {(char *)"test_limits", text, NULL};
-    execv("/proc/self/exe", argv);
-    REQUIRE(!"started again");
+    start_again(text);
 }
 
 static size_t exhausted_sizes[] = {16, 64, 1000, 8000, 40000, 300000, 2500000};
@@ -297,6 +295,7 @@ static size_t exhausted_sizes[] = {16, 64, 1000, 8000, 40000, 300000, 2500000};
 static void memory_that_ran_out_is_enomem_and_serves_again_when_freed(void **state)
 {
     (void)state;
+    NEED_NO_EMULATOR("limits");
     for (size_t i = 0; i < COUNT(exhausted_sizes); i++)
         ASSERT_CHILD(limit_and_run_out_of, &exhausted_sizes[i]);
 }
@@ -304,6 +303,7 @@ static void memory_that_ran_out_is_enomem_and_serves_again_when_freed(void **sta
 static void a_process_started_under_a_limit_can_use_half_of_it(void **state)
 {
     (void)state;
+    NEED_NO_EMULATOR("limits");
     for (size_t i = 0; i < COUNT(exhausted_sizes); i++)
         ASSERT_CHILD(limit_and_start_again, &exhausted_sizes[i]);
 }
@@ -325,6 +325,7 @@ static void trade_sizes(void *arg)
 static void memory_of_one_size_serves_every_other_when_freed(void **state)
 {
     (void)state;
+    NEED_NO_EMULATOR("limits");
     ASSERT_CHILD(trade_sizes, NULL);
 }
 

@@ -158,6 +158,8 @@ static void *in_a_string(void)
 static void *in_the_break(void)
 {
     char *end = sbrk(65536);
+    if (end == (char *)-1) /* musl has none */
+        end = sbrk(0);
     return (char *)(((uintptr_t)end + 4096) & ~(uintptr_t)4095);
 }
 

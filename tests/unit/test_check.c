@@ -82,14 +82,15 @@ DAMAGE(a_wrong_count_is_found, "B1: fewer blocks than there are")
 }
 
 #if !HM_TSAN
-DAMAGE(a_lost_block_is_found, "B1: count and free_map disagree")
+DAMAGE(a_lost_block_is_found, EMULATED ? "" : "B1: count and free_map disagree")
 {
     struct hm_slab *slab = a_listed_slab();
     unsigned i = first_free(slab);
     slab->free_map[i / 64] &= ~((uint64_t)1 << i % 64);
     slab->life++; /* so that the count is not too low, and then too high */
     slab->life++;
-    must_be_found();
+    if (!EMULATED) /* one of its threads may be about to lower it */
+        must_be_found();
 }
 #endif
 
