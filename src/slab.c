@@ -364,8 +364,8 @@ static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
  * so many, those of one slab go back together. */
 #define GIVE_TOGETHER 32
 
-/* The slabs of some blocks. Flushed blocks are scattered over slabs that nobody has looked
- * at for a while: they are all on their way before the first is needed. */
+/* The slabs of some blocks. Flushed blocks are scattered over slabs that nobody has
+ * looked at for a while: they are all on their way before the first is needed. */
 static void find_slabs(const struct hm_slot *slots, struct hm_slab **slabs, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {

@@ -131,17 +131,18 @@ static void charge(struct hm_tcache *tc, size_t bytes)
 }
 
 /* Bytes that this thread's cache may hold beyond its minimum: tls_cache_bytes, and its
- * part of heap_cache_share of the heap. */
-static size_t bytes_bound(void)
+ * part of heap_cache_share of a heap of this size. */
+static size_t bytes_bound(size_t heap)
 {
-    size_t share = hm_superslab_resident() / 100 * HM_LIVE(heap_cache_share);
+    size_t share = heap / 100 * HM_LIVE(heap_cache_share);
     unsigned sharers = hm_load_relaxed(&threads.threads);
     return hm_clamp(HM_LIVE(tls_cache_bytes)) + share / hm_max(sharers, 1);
 }
 
 bool hm_tcache_is_over(struct hm_tcache *tc)
 {
-    return tc->bytes > bytes_bound();
+    /* Parts of some SuperSlabs may not have been touched yet. */
+    return tc->bytes > bytes_bound(hm_superslab_resident() + 4 * hm_opt.superslab_size);
 }
 
 /* Doubles a bin, within the bounds of thread and process. */
@@ -149,8 +150,9 @@ static bool bin_grow(struct hm_tcache *tc, unsigned cls)
 {
     unsigned before = capacity_of(tc, cls), capacity = before * 2;
     size_t more = (size_t)before * hm_classes[cls].size;
+    size_t mapped = (size_t)hm_superslab_mapped() * hm_opt.superslab_size;
     if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
-        tc->bytes + more > bytes_bound() ||
+        tc->bytes + more > bytes_bound(mapped) ||
         hm_load_relaxed(&threads.bytes) + more > HM_LIVE(process_cache_bytes))
         return false;
     if (!bin_resize(tc, cls, capacity))
