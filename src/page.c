@@ -11,6 +11,7 @@
 #include "report.h"
 #include "superslab.h"
 #include "text.h"
+#include "trim.h"
 
 #include <errno.h>
 #include <string.h>
@@ -287,6 +288,7 @@ static int64_t answer(uint32_t kind, char *argument)
     case HM_PAGE_PUBLISH:
         return 0;
     case HM_PAGE_TRIM:
+        hm_trim_ask_all();
         return (int64_t)hm_heap_trim();
     case HM_PAGE_SET:
         return set(argument);

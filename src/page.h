@@ -38,9 +38,9 @@
 
 enum hm_page_kind {
     HM_PAGE_PUBLISH = 1, /* publish the figures */
-    HM_PAGE_TRIM,        /* hakmem_trim; result: bytes */
-    HM_PAGE_SET,         /* argument "key=value"; result: 0 or an errno */
-    HM_PAGE_DUMP,        /* write PID.dump; result: 0 or an errno */
+    HM_PAGE_TRIM, /* hakmem_trim, and threads empty their caches soon; result: bytes */
+    HM_PAGE_SET,  /* argument "key=value"; result: 0 or an errno */
+    HM_PAGE_DUMP, /* write PID.dump; result: 0 or an errno */
 };
 
 /* The numbers of a size class. Rows of no slab are zero. */

@@ -44,6 +44,7 @@ struct hm_tcache {
     struct hm_bin bins[HM_CLASSES];
     size_t bytes;        /* [owner] capacity beyond the minimum, in bytes of blocks */
     uint32_t events;     /* [owner] slow-path calls */
+    uint32_t asked;      /* [owner] trim.h: hm_trim_ask_all as last heeded */
     uint8_t shard;       /* [owner] */
     uint64_t random;     /* [owner] harden.c: a generator */
     uint32_t sample_at;  /* [owner] harden.c: when a guarded block is due */

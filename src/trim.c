@@ -107,7 +107,11 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
             &last_pass, &last, now, memory_order_relaxed, memory_order_relaxed))
         hm_trim_pass();
     /* After the pass: what is mapped now bounds what the cache may hold. */
-    if (now - tc->aged_at >= interval) {
+    uint32_t asked = hm_load_relaxed(&hm_trim_counts.asked);
+    if (tc->asked != asked) {
+        tc->asked = asked;
+        hm_tcache_flush(tc);
+    } else if (now - tc->aged_at >= interval) {
         tc->aged_at = now;
         hm_tcache_age(tc);
     }
@@ -119,4 +123,9 @@ size_t hm_trim_now(struct hm_tcache *tc)
     if (tc != NULL)
         hm_tcache_flush(tc);
     return pass(hm_clock_update() + HM_CLOCK_FORCED, true);
+}
+
+void hm_trim_ask_all(void)
+{
+    hm_add_relaxed(&hm_trim_counts.asked, 1);
 }

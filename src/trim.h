@@ -20,7 +20,8 @@
 
 struct hm_trim_counts {
     _Atomic uint64_t passes, bytes;
-    _Atomic uint64_t seen; /* hm_trim_superslab_events when last looked at */
+    _Atomic uint64_t seen;  /* hm_trim_superslab_events when last looked at */
+    _Atomic uint32_t asked; /* hm_trim_ask_all */
 };
 extern struct hm_trim_counts hm_trim_counts; /* [any, relaxed] */
 
@@ -49,5 +50,7 @@ bool hm_trim_anything_left(void);
 
 /* Gives everything back that is free now. Returns bytes. */
 size_t hm_trim_now(struct hm_tcache *tc);
+/* Has every thread empty its cache when it looks at the clock next. */
+void hm_trim_ask_all(void);
 
 #endif

@@ -41,11 +41,12 @@ for my $name (sort keys %straight) {
 
 SKIP: {
     my $program = "$build/bench/pairs";
-    skip('bench/pairs is not built', scalar keys %pairs) unless -x $program;
-    skip('valgrind is not installed', scalar keys %pairs)
+    skip('bench/pairs is not built', 1 + keys %pairs) unless -x $program;
+    skip('valgrind is not installed', 1 + keys %pairs)
         unless grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
     my $collected = sub {
-        my ($mode, $size, $n) = @_;
+        my ($mode, $size, $n, $options) = @_;
+        local $ENV{HAKMEM_OPTIONS} = $options if $options;
         my ($line) = grep { /Collected/ } `LD_PRELOAD=$library valgrind --tool=callgrind \\
             --callgrind-out-file=/dev/null $program $mode $n $size 2>&1`;
         return ($line // '') =~ /Collected\s*:\s*(\d+)/ ? $1 : die "callgrind counted nothing\n";
@@ -57,6 +58,11 @@ SKIP: {
         cmp_ok(sprintf('%.1f', $each), '<=', $pairs{$case} + 0.5,
             sprintf('%s: %.1f instructions for malloc+free', $case, $each));
     }
+    # Statistics that others can look at cost nothing.
+    my ($n, $page) = (200_000, 'stats_page=yes');
+    my $each = ($collected->('lifo', 64, 2 * $n, $page) - $collected->('lifo', 64, $n, $page)) / $n;
+    cmp_ok(sprintf('%.1f', $each), '<=', $pairs{'lifo 64'} + 0.5,
+        sprintf('lifo 64 with a statistics page: %.1f', $each));
 }
 
 done_testing();

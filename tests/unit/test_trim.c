@@ -5,6 +5,7 @@
 #include "rerun.h"
 
 #include "helper.h"
+#include "trim.h"
 
 #include <dirent.h>
 
@@ -257,6 +258,27 @@ static void trim_gives_back_at_once(void **state)
     test_in_child(all_at_once);
 }
 
+static void a_full_cache(void *unused UNUSED)
+{
+    spike(2000, 64);
+    REQUIRE(stats_now().cached_bytes >= 1000);
+    hm_trim_ask_all();
+    /* Medium blocks take the slow path, and no bin. */
+    for (int i = 0; i < 64; i++)
+        give(take(50000));
+    REQUIRE(stats_now().cached_bytes == 0);
+    spike(2000, 64);
+    for (int i = 0; i < 64; i++)
+        give(take(50000));
+    REQUIRE(stats_now().cached_bytes > 0);
+}
+
+static void threads_empty_their_caches_once_when_asked_to(void **state)
+{
+    (void)state;
+    test_in_child(a_full_cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +291,7 @@ int main(void)
         cmocka_unit_test(an_idle_process_has_an_idle_helper),
         cmocka_unit_test(the_helper_takes_no_signal),
         cmocka_unit_test(trim_gives_back_at_once),
+        cmocka_unit_test(threads_empty_their_caches_once_when_asked_to),
     };
 
     if (!is_rerun()) { /* these options, for all of them */
