@@ -6,6 +6,7 @@
 #include "harden.h"
 #include "heap.h"
 #include "medium.h"
+#include "meta.h"
 #include "option.h"
 #include "sys.h"
 #include "tcache.h"
@@ -166,10 +167,10 @@ static uint32_t check_states(struct hm_slab *run, struct hm_superslab *ss, size_
         bool is_start = at == start;
         start += is_start ? step : 0;
         live += state != 0;
-        bool fits = state == run->cls ||
-                    (state < HM_CLASSES && hm_slab_class(state) == run->cls);
-        holds(state == 0 || (is_start && fits),
-              "W1: a state that no block can have", run->base + (at << ss->shift));
+        bool fits =
+            state == run->cls || (state < HM_CLASSES && hm_slab_class(state) == run->cls);
+        holds(state == 0 || (is_start && fits), "W1: a state that no block can have",
+              run->base + (at << ss->shift));
     }
     return live;
 }
@@ -317,9 +318,10 @@ static bool is_repeated(const struct hm_slot *slot, const struct hm_slot *bottom
 static void check_slot(const struct hm_slot *slot, unsigned cls)
 {
     struct hm_slab *slab = hm_slab_of(slot->block);
-    if (!holds(slab != NULL && slab->cls == hm_slab_class(cls),
-               "C2: a block of another class", slot->block))
+    if (slab == NULL || slab->cls != hm_slab_class(cls)) {
+        holds(false, "C2: a block of another class", slot->block);
         return;
+    }
     size_t offset = (size_t)((char *)slot->block - slab->base);
     unsigned index = hm_class_index(cls, offset);
     holds(index * (size_t)hm_classes[cls].size == offset, "C2: not the start of a block",
@@ -339,8 +341,7 @@ static void check_bin(struct hm_tcache *tc, unsigned cls)
     unsigned capacity = hm_load_relaxed(&bin->capacity);
     struct hm_slot *bottom = limit + capacity;
     if (!holds(capacity <= HM_BIN_MAX && limit <= top && top <= bottom,
-               capacity == 0 ? "C3: a closed bin with room" : "C1: ends of a bin",
-               bin))
+               capacity == 0 ? "C3: a closed bin with room" : "C1: ends of a bin", bin))
         return;
     holds(bottom->block == NULL && bottom->state == NULL, "C1: a bin's sentinel", bin);
     for (struct hm_slot *slot = top; slot < bottom; slot++) {
@@ -435,12 +436,12 @@ static void check_big(void)
     hm_lock_release(lock);
 }
 
-/* What the program wrote beside its blocks, and blocks with pages of their own. */
-
-static void note_written(const char *what, const void *block)
+static void note_broken(const char *what, const void *where)
 {
-    holds(false, what, block);
+    holds(false, what, where);
 }
+
+/* What the program wrote beside its blocks, and blocks with pages of their own. */
 
 static void check_guarded(struct hm_guarded *g, void *unused)
 {
@@ -455,7 +456,7 @@ static void check_guarded(struct hm_guarded *g, void *unused)
 
 static void check_hardened(void)
 {
-    hm_harden_walk(check.alone, note_written);
+    hm_harden_walk(check.alone, note_broken);
     if (!check.alone)
         return;
     hm_guard_each(check_guarded, NULL);
@@ -482,6 +483,8 @@ static void check_layers(void)
     hm_slab_fork(check_partial_lists);
     hm_walk_runs(check_in_use, NULL);
     check_big();
+    hm_window_check(note_broken);
+    hm_meta_check(note_broken);
     if (hm_harden_on)
         check_hardened();
     if (check.alone)

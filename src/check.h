@@ -7,6 +7,8 @@
  *   partial lists a shard's lists, and the slabs on them  B1 B3 W1
  *   SuperSlabs    every run, and every map of units       S1 S2 S3 W1 R2
  *   big blocks    BigCache                                G1 G2
+ *   window        what the maps of places say             W4
+ *   metadata      free lists, and the current chunk       M1 M2
  *   guarded       every descriptor                        N1 N3
  *   hardened      canaries, and free blocks               K3 K4
  *

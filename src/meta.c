@@ -42,7 +42,7 @@ static unsigned class_of(size_t size)
 
 static size_t class_size(unsigned c)
 {
-    return c < 4 ? 16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3);
+    return c < 4 ? (size_t)16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3);
 }
 
 void hm_meta_init(void)
@@ -171,4 +171,37 @@ bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg)
 struct hm_lock *hm_meta_lock(void)
 {
     return &meta.lock;
+}
+
+static bool is_in_a_chunk(const void *p, size_t size)
+{
+    for (const struct chunk *c = meta.chunks; c != NULL; c = c->next) {
+        size_t offset = (uintptr_t)p - (uintptr_t)c;
+        if (offset >= sizeof *c && offset <= c->size && size <= c->size - offset)
+            return true;
+    }
+    return false;
+}
+
+void hm_meta_check(void (*broken)(const char *what, const void *where))
+{
+    if (!hm_lock_acquire(&meta.lock))
+        return;
+    if (meta.next != NULL && !is_in_a_chunk(meta.next, (size_t)(meta.end - meta.next)))
+        broken("M1: what is left of no chunk", meta.next);
+    /* A list that runs in a circle has more than there is. */
+    size_t free_bytes = 0, all = hm_load_relaxed(&meta.bytes);
+    for (unsigned c = 0; c < CLASSES; c++)
+        for (struct free_object *o = meta.free[c]; o != NULL; o = o->next) {
+            free_bytes += class_size(c);
+            if (!is_in_a_chunk(o, class_size(c))) {
+                broken("M1: a free object in no chunk", o);
+                break;
+            }
+            if (free_bytes > all) {
+                broken("M2: an object that is free twice", o);
+                break;
+            }
+        }
+    hm_lock_release(&meta.lock);
 }

@@ -5,6 +5,9 @@
  * handed out again as an object of another type; structures that others may still look at
  * after their life has ended (slabs, SuperSlabs, thread caches, big blocks) are therefore
  * never freed here but kept by their own modules: they are type-stable.
+ *
+ * M1 Free objects, and the rest that new ones are carved from, lie in mapped chunks.
+ * M2 An object is on one free list, once.
  */
 #ifndef HM_META_H
 #define HM_META_H
@@ -23,6 +26,9 @@ void hm_meta_free(void *p, size_t size);
 size_t hm_meta_bytes(void);
 /* Calls `visit` for every mapping that they are in. False: fork elsewhere. */
 bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg);
+
+/* Verifies M1 and M2, for check.c. What does not hold is passed to `broken`. */
+void hm_meta_check(void (*broken)(const char *what, const void *where));
 
 void hm_meta_init(void);
 struct hm_lock *hm_meta_lock(void); /* for process.c */

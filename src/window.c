@@ -214,3 +214,35 @@ void hm_window_fork(void (*each)(struct hm_lock *))
     for (int k = 0; k < HM_KINDS; k++)
         each(&windows[k].lock);
 }
+
+struct check {
+    const struct window *window;
+    void (*broken)(const char *what, const void *where);
+};
+
+static void check_place(char *granule, hm_owner owner, void *arg)
+{
+    const struct check *check = arg;
+    const struct window *w = check->window;
+    size_t place = (size_t)(granule - w->base) / superslab_size;
+    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB && place < w->places &&
+        !is_taken(w, place))
+        check->broken("W4: a SuperSlab at a place that is not taken", granule);
+}
+
+/* The region map says that a SuperSlab is there from after its place is taken until
+ * before it is given back. */
+void hm_window_check(void (*broken)(const char *what, const void *where))
+{
+    for (int k = 0; k < HM_KINDS; k++) {
+        struct window *w = &windows[k];
+        struct check check = {w, broken};
+        if (w->places == 0 || !hm_lock_acquire(&w->lock))
+            continue;
+        hm_region_each(check_place, &check);
+        for (size_t i = 0; i < w->lowest && !hm_opt.guard_pages; i++)
+            if (!is_taken(w, i))
+                broken("W4: a free place below the lowest", w->base + i * superslab_size);
+        hm_lock_release(&w->lock);
+    }
+}

@@ -16,6 +16,8 @@
  * W2 Only the thread that hands the block out or takes it back writes its byte; relaxed
  *    accesses suffice, because the program itself orders malloc, use and free of a block.
  * W3 State bytes are readable for the whole window, also where there is no memory.
+ * W4 Where a SuperSlab lies in a window, its place is taken; so are all below `lowest`,
+ *    unless places are chosen at random.
  *
  * There may be no window (a limit on address space, `address_window = 0`), or it may be
  * used up. SuperSlabs then lie elsewhere with states of their own; free finds them
@@ -101,6 +103,9 @@ void hm_window_init(size_t superslab_size, size_t wanted);
 char *hm_window_take(enum hm_kind kind, hm_state **state);
 /* Gives it back; its state bytes are all zero. */
 void hm_window_give(enum hm_kind kind, char *base, hm_state *state);
+
+/* Verifies W4, for check.c. What does not hold is passed to `broken`. */
+void hm_window_check(void (*broken)(const char *what, const void *where));
 
 void hm_window_fork(void (*each)(struct hm_lock *)); /* for process.c */
 

@@ -33,13 +33,13 @@ static void damage_is_called(void (*damage)(void *), const char *expected)
         fail_msg("expected %s, got: %s", expected, out.err);
 }
 
-#define DAMAGE(name, what)                    \
-    static void name##_done(void *unused);    \
-    static void name(void **state)            \
-    {                                         \
-        (void)state;                          \
-        damage_is_called(name##_done, what);  \
-    }                                         \
+#define DAMAGE(name, what)                   \
+    static void name##_done(void *unused);   \
+    static void name(void **state)           \
+    {                                        \
+        (void)state;                         \
+        damage_is_called(name##_done, what); \
+    }                                        \
     static void name##_done(void *unused UNUSED)
 
 static void must_be_found(void)
@@ -311,6 +311,42 @@ IN_CHILD(errno_is_left_alone)
     REQUIRE(errno == EDOM);
 }
 
+DAMAGE(a_free_descriptor_that_was_written_to_is_found, "M1: a free object in no chunk")
+{
+    use_the_heap();
+    void **object = hm_meta_alloc(1024);
+    REQUIRE(object != NULL);
+    hm_meta_free(object, 1024);
+    object[0] = kept;
+    must_be_found();
+}
+
+DAMAGE(a_descriptor_freed_twice_is_found, "M2: an object that is free twice")
+{
+    use_the_heap();
+    void *object = hm_meta_alloc(1024);
+    REQUIRE(object != NULL);
+    hm_meta_free(object, 1024);
+    hm_meta_free(object, 1024);
+    must_be_found();
+}
+
+static void note_owner(struct hm_slab *run, void *unused)
+{
+    (void)unused;
+    if (run->owner->kind == HM_KIND_SMALL)
+        listed = run;
+}
+
+DAMAGE(a_superslab_at_a_place_that_is_free_is_found, "W4: a SuperSlab at a place")
+{
+    use_the_heap();
+    hm_walk_runs(note_owner, NULL);
+    REQUIRE(listed != NULL);
+    hm_window_give(HM_KIND_SMALL, listed->owner->base, listed->owner->state);
+    must_be_found();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +376,9 @@ int main(void)
         cmocka_unit_test(a_cached_extent_of_another_size_is_found),
         cmocka_unit_test(an_extent_off_its_lists_is_found),
         cmocka_unit_test(an_extent_without_its_granules_is_found),
+        cmocka_unit_test(a_free_descriptor_that_was_written_to_is_found),
+        cmocka_unit_test(a_descriptor_freed_twice_is_found),
+        cmocka_unit_test(a_superslab_at_a_place_that_is_free_is_found),
     };
     return RUN_TESTS(tests);
 }
