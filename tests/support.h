@@ -282,8 +282,15 @@ static UNUSED void become_plain_child(unsigned seconds)
     alarm(seconds);
 }
 
+/* What only a hang ever takes. */
+static UNUSED unsigned hang_seconds(void)
+{
+    long seconds = scaled(120);
+    return seconds < 120 ? 120 : (unsigned)seconds;
+}
+
 /* Runs body(arg) in a child of its own and exits it with status 0 when body returns. The
- * child is killed by SIGALRM after two minutes: only a hang ever takes that long. */
+ * child is killed by SIGALRM when it hangs. */
 static UNUSED struct outcome in_child(void (*body)(void *), void *arg)
 {
     struct outcome out;
@@ -294,7 +301,7 @@ static UNUSED struct outcome in_child(void (*body)(void *), void *arg)
     pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {
-        become_plain_child(120);
+        become_plain_child(hang_seconds());
         dup2(fds[1], 2);
         close(fds[0]);
         close(fds[1]);
