@@ -12,6 +12,9 @@ namespace
 
 int handler_calls;
 
+/* Freed by its destructor, thus by dlclose. */
+std::vector<std::string> held;
+
 void give_up_at_once()
 {
     handler_calls++;
@@ -54,6 +57,14 @@ int plugin_handler_calls(std::size_t size)
     handler_calls = 0;
     std::set_new_handler(give_up_at_once);
     return plugin_new_throws(size) ? handler_calls : -1;
+}
+
+/* Leaves a block with the caller, and blocks of all sizes with the module. */
+char *plugin_hold(std::size_t size)
+{
+    for (std::size_t length = 1; length <= 4 * size; length *= 2)
+        held.push_back(std::string(length, 'x'));
+    return new char[size];
 }
 
 /* Ordinary work of the standard library; returns a number that depends on all of it. */

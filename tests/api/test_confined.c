@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes that may not do everything: sandboxes by seccomp, as browsers and daemons have
- * them, a control group's limit on memory, no environment at all. */
+/* Processes that may not do everything: sandboxes by seccomp, as browsers and daemons
+ * have them, a control group's limit on memory, no environment at all. */
 #include "../support.h"
 
 #include <linux/audit.h>
@@ -42,7 +42,7 @@ static void use_the_heap(uint64_t seed)
     malloc_trim(0);
 }
 
-/* ---- seccomp ------------------------------------------------------------------------- */
+/* ---- seccomp ----------------------------------------------------------------------- */
 
 /* False: the kernel cannot be asked to. */
 static bool install(struct sock_filter *code, size_t steps)
@@ -145,7 +145,7 @@ static void after_start_only_the_promised_system_calls_are_made(void **state)
     ASSERT_CHILD(work_with_what_is_promised, NULL);
 }
 
-/* ---- No environment ------------------------------------------------------------------ */
+/* ---- No environment ---------------------------------------------------------------- */
 
 static char no_environment[] = "no-environment";
 
@@ -177,7 +177,7 @@ static void environ_may_become_null(void **state)
     ASSERT_CHILD(forget_the_environment, NULL);
 }
 
-/* ---- A control group ----------------------------------------------------------------- */
+/* ---- A control group --------------------------------------------------------------- */
 
 static char group[4096];
 
@@ -217,7 +217,7 @@ static bool make_group(const char *limit)
     return made;
 }
 
-/* Gigabytes come and go, of one size after the other, a quarter of the limit at a time. */
+/* Gigabytes come and go, of one size after the other, a quarter of the limit each. */
 static void churn_in_the_group(void *arg)
 {
     (void)arg;

@@ -13,6 +13,7 @@ struct plugin {
     int (*nothrow_new_is_null)(size_t size);
     int (*handler_calls)(size_t size);
     size_t (*work)(void);
+    char *(*hold)(size_t size);
 };
 
 static struct plugin plugin;
@@ -85,6 +86,38 @@ static void threads_catch_their_own_bad_alloc(void **state)
     run_threads(4, fail_in_a_thread, NULL, 0);
 }
 
+static void *hold_in_the_module(void *arg)
+{
+    static const size_t sizes[] = {10, 3000, 100000, 2000000};
+    char **block = arg;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        block[i] = plugin.hold(sizes[i]);
+        REQUIRE(block[i] != NULL);
+        memset(block[i], 'y', 10);
+    }
+    return NULL;
+}
+
+/* Threads that are dead by then had it allocate; what it holds its destructors free, and
+ * what it has given away is the program's. */
+static void a_module_that_holds_blocks_can_be_unloaded(void **state)
+{
+    for (int round = 0; round < 10; round++) {
+        char *block[3][4];
+        *(void **)&plugin.hold = symbol("plugin_hold");
+        for (size_t t = 0; t < COUNT(block); t++)
+            run_threads(1, hold_in_the_module, block[t], 0);
+        assert_int_equal(dlclose(plugin.handle), 0);
+        assert_true(is_sound());
+        for (size_t t = 0; t < COUNT(block); t++)
+            for (size_t i = 0; i < COUNT(block[0]); i++) {
+                assert_true(all_bytes(block[t][i], 10, 'y'));
+                free(block[t][i]);
+            }
+        assert_int_equal(load_plugin(state), 0);
+    }
+}
+
 static void the_module_can_be_unloaded_and_loaded_again(void **state)
 {
     for (int i = 0; i < 5; i++) {
@@ -109,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_module_s_new_handler_runs_first),
         cmocka_unit_test(a_module_s_ordinary_work_succeeds),
         cmocka_unit_test(threads_catch_their_own_bad_alloc),
+        cmocka_unit_test(a_module_that_holds_blocks_can_be_unloaded),
         cmocka_unit_test(the_module_can_be_unloaded_and_loaded_again),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
