@@ -98,7 +98,7 @@ like($refused->{err}, qr/see hakmem check/, '... and where to look is said');
 
 my $diff = hakmem('diff', 'default', 'throughput');
 is($diff->{status}, 1, 'there are differences');
-like($diff->{out}, qr/^thp\n    default     inherit  the default\n    throughput  advise   A Super/m,
+like($diff->{out}, qr/^thp\n    default     inherit  the default\n    throughput  advise   [A-Z]/m,
     'a difference, and why');
 is(hakmem('diff', 'throughput', 'throughput')->{out}, '', 'none from itself');
 is(hakmem('diff', 'throughput', 'none')->{status}, 2, 'an unknown profile');
