@@ -40,6 +40,7 @@ command_hakmem_SOURCES = \
 	command/doctor.c \
 	command/elf_file.c \
 	command/elf_file.h \
+	command/enable.c \
 	command/explain.c \
 	command/figures.c \
 	command/figures.h \
@@ -78,9 +79,13 @@ command_hakmem_SOURCES = \
 	command/top_view.c \
 	command/top_view.h \
 	command/trim.c \
+	command/unit.c \
+	command/unit.h \
 	command/view.c \
 	command/view.h \
-	command/why.c
+	command/why.c \
+	command/wish.c \
+	command/wish.h
 nodist_command_hakmem_SOURCES = command/profiles_whole.c
 command_hakmem_CPPFLAGS = $(HM_CPPFLAGS) -I$(top_srcdir)/command \
 	$(NCURSES_CFLAGS) -DHM_BINDIR='"$(bindir)"' -DHM_LIBDIR='"$(libdir)"' -DHM_PKGLIBDIR='"$(pkglibdir)"'

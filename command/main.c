@@ -24,6 +24,8 @@ static const struct {
     {"map", hm_map_main, "draw the heap of a running process"},
     {"trim", hm_trim_main, "have a running process give free memory back"},
     {"set", hm_set_main, "change an option of a running process"},
+    {"enable", hm_enable_main, "have a service of systemd run under libhakmem"},
+    {"disable", hm_disable_main, "take that back"},
     {"ab", hm_ab_main, "compare allocators and profiles on a program"},
 };
 

@@ -2,11 +2,10 @@
 /* hakmem run: a program with the library preloaded. */
 #include "commands.h"
 #include "conf_env.h"
-#include "diag.h"
 #include "library.h"
 #include "out.h"
 #include "program.h"
-#include "view.h"
+#include "wish.h"
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -38,63 +37,6 @@ struct run {
     bool quiet;
 };
 
-/* Shows what the parser has to say about one variable; true: nothing. */
-static bool is_accepted(const char *variable, const char *shown, const char *value)
-{
-    bool good = true;
-
-    for (size_t i = 0; i < hm_diag_count(); i++) {
-        struct hm_diag diag = *hm_diag_get(i);
-
-        if (strcmp(diag.name, variable) != 0)
-            continue;
-        diag.name = (char *)shown;
-        fputs("hakmem: ", stderr);
-        hm_diag_print(stderr, &diag, value);
-        good = false;
-    }
-    return good;
-}
-
-static bool check_profile(const char *name)
-{
-    const struct hm_view_env env = {.profile = name, .conf = getenv("HAKMEM_CONF")};
-
-    if (name[0] == '\0') {
-        hm_out_error("-p needs the name of a profile");
-        return false;
-    }
-    hm_diag_clear();
-    hm_view_load(&env);
-    return is_accepted("HAKMEM_PROFILE", "-p", name);
-}
-
-static bool check_option(const char *option)
-{
-    const struct hm_view_env env = {.conf = "", .options = option};
-
-    if (strlen(option) > HM_CONF_ENV_MAX) {
-        hm_out_error("-o: longer than 4K");
-        return false;
-    }
-    hm_diag_clear();
-    hm_view_load(&env);
-    return is_accepted("HAKMEM_OPTIONS", "-o", option);
-}
-
-static bool add_option(struct run *run, const char *option)
-{
-    char *longer;
-
-    if (!check_option(option))
-        return false;
-    longer = run->options == NULL ? hm_out_strdup(option)
-                                  : hm_out_format("%s,%s", run->options, option);
-    free(run->options);
-    run->options = longer;
-    return true;
-}
-
 /* -1: go on; else the exit code. */
 static int parse(struct run *run, int argc, char **argv)
 {
@@ -111,16 +53,16 @@ static int parse(struct run *run, int argc, char **argv)
     while ((c = getopt_long(argc, argv, "+p:o:q", longs, NULL)) != -1) {
         switch (c) {
         case 'p':
-            if (!check_profile(optarg))
+            if (!hm_wish_profile(optarg))
                 return EXIT_FAILED;
             run->profile = optarg;
             break;
         case 'o':
-            if (!add_option(run, optarg))
+            if (!hm_wish_add_option(&run->options, optarg))
                 return EXIT_FAILED;
             break;
         case 's':
-            add_option(run, "stats_page=yes,stats_at_exit=yes");
+            hm_wish_add_option(&run->options, "stats_page=yes,stats_at_exit=yes");
             break;
         case 'n':
             run->no_inherit = true;

@@ -249,6 +249,7 @@ command_tests = \
 	tests/command/completion.t \
 	tests/command/doctor.t \
 	tests/command/examples.t \
+	tests/command/enable.t \
 	tests/command/explain.t \
 	tests/command/live.t \
 	tests/command/profiles.t \
