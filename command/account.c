@@ -8,10 +8,10 @@ static const struct {
 } rows[HM_ACCOUNT_ROWS] = {
     [HM_ACCOUNT_LIVE] = {"live", "live blocks"},
     [HM_ACCOUNT_ROUNDING] = {"rounding", "rounding of small blocks, about"},
-    [HM_ACCOUNT_CACHES] = {"caches", "free blocks in thread caches"},
+    [HM_ACCOUNT_CACHES] = {"caches", "free blocks in caches, quarantine"},
     [HM_ACCOUNT_PARTIAL] = {"partial", "free blocks in partly filled slabs"},
     [HM_ACCOUNT_FREE_UNITS] = {"free_units", "free units of SuperSlabs"},
-    [HM_ACCOUNT_BIGCACHE] = {"bigcache", "freed big blocks in BigCache"},
+    [HM_ACCOUNT_BIGCACHE] = {"bigcache", "freed big blocks that are kept"},
     [HM_ACCOUNT_STATE] = {"state", "state bytes"},
     [HM_ACCOUNT_DESCRIPTORS] = {"descriptors", "descriptors, map of addresses"},
     [HM_ACCOUNT_LIBRARY] = {"library", "libhakmem.so itself"},

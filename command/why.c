@@ -50,19 +50,32 @@ static void add(struct advices *a, uint64_t total, uint64_t bytes, const char *o
     a->count++;
 }
 
+/* Does the process pay for safety? Then a profile that does not is no advice. */
+static bool is_hardened(const struct hm_options *options)
+{
+    return options->check != HM_CHECK_DEFAULT || options->quarantine_bytes > 0 ||
+           options->redzone > 0;
+}
+
 static void advise(const struct hm_account *account, const struct hm_options *options,
                    const char *profile, struct advices *a)
 {
     const uint64_t total = account->total;
-    const uint64_t retained = account->bytes[HM_ACCOUNT_FREE_UNITS] +
-                              account->bytes[HM_ACCOUNT_BIGCACHE];
-    const uint64_t cached = account->bytes[HM_ACCOUNT_CACHES];
+    /* Without BigCache, freed big blocks are in quarantine. */
+    const uint64_t big =
+        options->bigcache_bytes > 0 ? account->bytes[HM_ACCOUNT_BIGCACHE] : 0;
+    const uint64_t retained = account->bytes[HM_ACCOUNT_FREE_UNITS] + big;
+    const uint64_t waiting = account->bytes[HM_ACCOUNT_CACHES];
+    const uint64_t quarantined =
+        hm_min((size_t)(waiting + account->bytes[HM_ACCOUNT_BIGCACHE] - big),
+               options->quarantine_bytes);
+    const uint64_t cached = waiting - (quarantined < waiting ? quarantined : waiting);
     const uint64_t whole = options->page_purge ? 0 : account->whole_pages;
     const uint64_t huge = options->thp == HM_THP_NEVER ? 0 : account->huge;
     const uint64_t loose = retained + account->bytes[HM_ACCOUNT_PARTIAL];
 
     *a = (struct advices){.count = 0};
-    if (strcmp(profile, "low-memory") != 0)
+    if (strcmp(profile, "low-memory") != 0 && !is_hardened(options))
         add(a, total, retained + cached / 2 + whole, "profile=low-memory",
             "gives free memory back within 50 ms, idle or not, and keeps small caches");
     if (!options->trim_thread)
@@ -71,7 +84,10 @@ static void advise(const struct hm_account *account, const struct hm_options *op
     else
         add(a, total, retained, "trim_interval=10ms",
             "free memory goes back sooner; it costs page faults");
-    add(a, total, cached, "tls_cache_max=32", "smaller thread caches, at some speed");
+    if (options->tls_cache_max > 32)
+        add(a, total, cached, "tls_cache_max=32", "smaller thread caches, at some speed");
+    add(a, total, quarantined, "quarantine_bytes=1M",
+        "freed blocks wait less long before they are used again");
     add(a, total, whole, "page_purge=yes",
         "free pages within partly filled slabs go back, too");
     add(a, total, huge > loose ? loose : huge, "thp=never",

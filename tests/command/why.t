@@ -110,7 +110,7 @@ is(hakmem({HAKMEM_OPTIONS => $advised}, 'check')->{status}, 0, '... in words tha
 
 my $text = hakmem('why', $pid)->{out};
 like($text, qr/^holder \($pid\), profile default, has [\d.]+ MiB in memory$/m, 'in words');
-like($text, qr/^freed big blocks in BigCache +12\.\d MiB +\d+\.\d %$/m, '... each part');
+like($text, qr/^freed big blocks that are kept +12\.\d MiB +\d+\.\d %$/m, '... each part');
 like($text, qr/^ +[\d.]+ MiB  trim_thread=yes +free memory goes back/m, '... and what to do');
 
 # --- The picture -------------------------------------------------------------------------
@@ -143,6 +143,13 @@ sub is_xml {
 }
 is_xml('the picture', $svg);
 stop($idle);
+
+# Nobody who pays for safety is advised to do without.
+my $safe = start('stats_page=yes,trim_interval=1h,quarantine_bytes=2M', $program);
+my @options = map { $_->{option} } @{ json_of('why', '--json', $safe->{pid})->{advice} };
+ok((grep { $_ eq 'quarantine_bytes=1M' } @options), 'what waits in quarantine could be less');
+is_deeply([grep { /^profile/ } @options], [], '... but that is no reason for another profile');
+stop($safe);
 
 # A process that gave back what it could, of a name that XML could stumble over.
 my $odd = "$scratch/<a>&'b\"";
