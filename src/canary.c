@@ -135,9 +135,11 @@ size_t hm_canary_underrun(const char *p)
     size_t reach = 0;
     for (size_t back = WORD; back <= hm_canary_kept; back += WORD) {
         uint64_t word = load(p - back);
-        if (!fits(p - back, word))
-            reach = back - first_difference(word | SLACK_BITS,
-                                            word_at(p - back) | SLACK_BITS);
+        if (fits(p - back, word))
+            continue;
+        size_t was_canary =
+            first_difference(word | SLACK_BITS, word_at(p - back) | SLACK_BITS);
+        reach = back - hm_max(was_canary, first_difference(word, 0));
     }
     return reach;
 }

@@ -5,16 +5,22 @@
 #include "random.h"
 
 #define LANES 8
-/* Entries of a lane: at first, and at most. */
+/* Entries of a lane: at first, and at most; 2 MiB is what hm_meta_alloc can do. */
 #define ENTRIES_MIN 256u
 #define ENTRIES_MAX (1u << 17)
 /* A block larger than this part of all would drive everything else out. */
 #define PART_MAX 8
 
+struct entry {
+    char *slot;
+    uint32_t size, cls;
+};
+
 struct lane {
     struct hm_lock lock;
-    struct hm_freed *entries;  /* [L:lock] ring of `capacity`, a power of two */
+    struct entry *entries;     /* [L:lock] ring of `capacity`, a power of two */
     uint32_t capacity;         /* [L:lock] */
+    _Atomic bool full;         /* [any] cannot grow: one has to leave */
     uint32_t first;            /* [L:lock] oldest entry */
     _Atomic uint32_t count;    /* [L:lock]; read without */
     uint64_t random;           /* [L:lock] */
@@ -36,9 +42,14 @@ unsigned hm_quarantine_lane(uintptr_t thread)
     return (unsigned)(hm_mix(thread) % LANES);
 }
 
-static struct hm_freed *entry(struct lane *l, uint32_t i)
+static struct entry *entry(struct lane *l, uint32_t i)
 {
     return &l->entries[(l->first + i) & (l->capacity - 1)];
+}
+
+static struct hm_freed freed(const struct entry *e)
+{
+    return (struct hm_freed){e->slot, e->size, e->cls};
 }
 
 /* Makes a lane hold one more. Caller holds the lock; false: and now no more. */
@@ -47,7 +58,7 @@ static bool room_made(struct lane *l)
     while (l->count == l->capacity) {
         uint32_t before = l->capacity, capacity = before == 0 ? ENTRIES_MIN : before * 2;
         hm_lock_release(&l->lock); /* L1 */
-        struct hm_freed *made = NULL, *old;
+        struct entry *made = NULL, *old;
         if (capacity <= ENTRIES_MAX)
             made = hm_meta_alloc(capacity * sizeof *made);
         if (made == NULL || !hm_lock_acquire(&l->lock))
@@ -73,13 +84,15 @@ bool hm_quarantine_put(unsigned lane, const struct hm_freed *b)
     struct lane *l = &lanes[lane];
     if (b->size > hm_opt.quarantine_bytes / PART_MAX || !hm_lock_acquire(&l->lock))
         return false;
-    if (!room_made(l))
+    if (!room_made(l)) {
+        hm_store_relaxed(&l->full, true);
         return false;
+    }
     uint32_t count = hm_load_relaxed(&l->count), half = count / 2;
     uint32_t pick = hm_random_below(hm_random_next(&l->random), count + 1 - half);
     hm_store_relaxed(&l->count, count + 1);
     *entry(l, count) = *entry(l, half + pick);
-    *entry(l, half + pick) = *b;
+    *entry(l, half + pick) = (struct entry){b->slot, (uint32_t)b->size, b->cls};
     hm_add_relaxed(&held, b->size);
     hm_lock_release(&l->lock);
     return true;
@@ -91,7 +104,7 @@ static bool take_oldest(struct lane *l, struct hm_freed *out)
     uint32_t count = hm_load_relaxed(&l->count);
     if (count == 0)
         return false;
-    *out = *entry(l, 0);
+    *out = freed(entry(l, 0));
     l->first = (l->first + 1) & (l->capacity - 1);
     hm_store_relaxed(&l->count, count - 1);
     hm_sub_relaxed(&held, out->size);
@@ -101,10 +114,11 @@ static bool take_oldest(struct lane *l, struct hm_freed *out)
 bool hm_quarantine_take(unsigned lane, struct hm_freed *out)
 {
     struct lane *l = &lanes[lane];
-    bool full = hm_load_relaxed(&l->count) == ENTRIES_MAX;
+    bool full = hm_load_relaxed(&l->full);
     if ((!full && hm_load_relaxed(&held) <= hm_opt.quarantine_bytes) ||
         !hm_lock_acquire(&l->lock))
         return false;
+    hm_store_relaxed(&l->full, false);
     bool taken = take_oldest(l, out);
     hm_lock_release(&l->lock);
     return taken;
@@ -128,8 +142,10 @@ void hm_quarantine_each(void (*visit)(const struct hm_freed *b, void *arg), void
         struct lane *l = &lanes[i];
         if (!hm_lock_acquire(&l->lock))
             continue;
-        for (uint32_t k = 0; k < l->count; k++)
-            visit(entry(l, k), arg);
+        for (uint32_t k = 0; k < l->count; k++) {
+            struct hm_freed b = freed(entry(l, k));
+            visit(&b, arg);
+        }
         hm_lock_release(&l->lock);
     }
 }

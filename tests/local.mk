@@ -169,6 +169,7 @@ api_tests = \
 	tests/api/test_limits \
 	tests/api/test_sizes \
 	tests/api/test_stats \
+	tests/misuse/test_hardened \
 	tests/misuse/test_misuse
 stress_tests = \
 	tests/stress/soak \
@@ -239,6 +240,7 @@ scripts = \
 	tests/preload/shell.t \
 	tests/preload/sqlite.t \
 	tests/preload/statistics.t \
+	tests/profiles/hardened.t \
 	tests/profiles/profiles.t
 
 # command: `hakmem`, run as people run it ----------------------------------------------------

@@ -264,10 +264,11 @@ static void run_instance(void *arg)
 }
 
 /* A big block that is freed may be unmapped at once, where a profile lets BigCache keep
- * little; nobody knows then that the address was ever ours. Default keeps these. */
+ * little; nobody knows then that the address was ever ours. Default keeps these. So may
+ * one that is guarded, when many are freed after it: one of no bytes, too. */
 static bool may_be_unmapped(const struct instance *it)
 {
-    return it->size > 128 * KIB && HAVE(hakmem_profile) &&
+    return (it->size > 128 * KIB || it->size == 0) && HAVE(hakmem_profile) &&
            strcmp(hakmem_profile(), "default") != 0;
 }
 

@@ -178,10 +178,13 @@ static void must_work_again(void)
     REQUIRE(hakmem_check_heap() == 0);
     struct hakmem_stats again = stats_now();
     REQUIRE(failures == before);
-    REQUIRE(again.mapped_bytes <= once.mapped_bytes);
+    /* Where blocks are placed at random, that is not the same each time; and freed blocks
+     * that were guarded keep their addresses for a while. */
+    bool same = strstr(getenv("HAKMEM_OPTIONS"), "randomize=yes") == NULL;
+    REQUIRE(again.mapped_bytes <= once.mapped_bytes + (same ? 0 : 2 * MIB));
     REQUIRE(again.small_bytes - again.cached_bytes <= 64 * KIB);
     REQUIRE(again.medium_bytes == 0 && again.big_bytes == 0);
-    REQUIRE(HM_TEST_SANITIZED || status_bytes("VmSize:") <= space + 4 * MIB);
+    REQUIRE(HM_TEST_SANITIZED || !same || status_bytes("VmSize:") <= space + 4 * MIB);
 }
 
 enum { PASSED = 0, NOT_REACHED = 10 };
@@ -210,6 +213,8 @@ static const char *const options[] = {
     OPTIONS ",address_window=0,shards=60", /* too many for the first chunk of meta */
     OPTIONS ",page_purge=yes,empty_reserve=0,bigcache_bytes=0,thp=never",
     OPTIONS ",check=full,zero_on_free=yes,bigcache_bytes=2M,prewarm=2",
+    OPTIONS ",redzone=32,check_freed=yes,quarantine_bytes=64K,randomize=yes,guard_pages=yes,"
+            "guard_from=100K,guard_sample=50",
 };
 
 /* Fails each call of these kinds in turn. Returns how many there are. */

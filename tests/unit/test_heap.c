@@ -204,6 +204,15 @@ static void the_same_with_every_call_checked(void **state)
     assert_true(is_rerun() || passes_with("check=full,zero_on_free=yes"));
 }
 
+static void the_same_with_everything_hardened(void **state)
+{
+    (void)state;
+    assert_true(is_rerun() ||
+                passes_with("redzone=32,check_freed=yes,quarantine_bytes=1M,randomize=yes,"
+                            "guard_pages=yes,guard_from=32K,guard_sample=100,"
+                            "check_sized=yes,check_at_exit=yes"));
+}
+
 static void the_same_with_tiny_caches(void **state)
 {
     (void)state;
@@ -226,6 +235,7 @@ int main(void)
         cmocka_unit_test(another_thread_may_resize_and_free),
         cmocka_unit_test(the_same_without_an_address_window),
         cmocka_unit_test(the_same_with_every_call_checked),
+        cmocka_unit_test(the_same_with_everything_hardened),
         cmocka_unit_test(the_same_with_tiny_caches),
     };
 
