@@ -87,9 +87,13 @@ size_t hm_canary_changed(const char *from, const char *to)
         uint64_t word = word_at(start);
         size_t skip = (size_t)(p - start);
         size_t n = hm_min(WORD - skip, (size_t)(to - p));
-        for (size_t i = 0; i < n; i++)
-            if (p[i] != ((const char *)&word)[skip + i])
-                return (size_t)(p - from) + i;
+        uint64_t is = word;
+        if (n == WORD)
+            is = load(p);
+        else
+            memcpy((char *)&is + skip, p, n);
+        if (is != word)
+            return (size_t)(start - from) + first_difference(is, word);
         p += n;
     }
     return HM_CANARY_NONE;
@@ -146,14 +150,14 @@ size_t hm_canary_underrun(const char *p)
 
 size_t hm_canary_touched(const char *p, size_t size, bool *zero)
 {
-    const uint64_t *words = (const void *)p;
     *zero = true;
-    for (size_t i = 0; i < size / WORD; i++) {
-        if (HM_LIKELY(words[i] == 0))
+    for (size_t at = 0; at < size; at += WORD) {
+        uint64_t word = load(p + at); /* who has the next slot may set it: K3 */
+        if (HM_LIKELY(word == 0))
             continue;
         *zero = false;
-        if (!fits(p + i * WORD, words[i]))
-            return i * WORD + first_difference(words[i], 0);
+        if (!fits(p + at, word))
+            return at + first_difference(word, 0);
     }
     return HM_CANARY_NONE;
 }
