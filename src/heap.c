@@ -181,7 +181,7 @@ size_t hm_heap_good_size(size_t size)
 {
     if (!is_on())
         return size; /* not more than that is known */
-    if (hm_harden_on) /* of some blocks, or of all, no more is usable than was asked for */
+    if (hm_harden_on) /* of some blocks no more is usable than was asked for */
         return size > PTRDIFF_MAX - HM_REGION_GRANULE - hm_canary_room ? 0 : size;
     unsigned cls = hm_class_of(size);
     if (cls != 0)

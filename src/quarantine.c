@@ -23,6 +23,7 @@ struct lane {
     _Atomic bool full;         /* [any] cannot grow: one has to leave */
     uint32_t first;            /* [L:lock] oldest entry */
     _Atomic uint32_t count;    /* [L:lock]; read without */
+    _Atomic size_t bytes;      /* [L:lock]; read without */
     uint64_t random;           /* [L:lock] */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
@@ -94,6 +95,7 @@ bool hm_quarantine_put(unsigned lane, const struct hm_freed *b)
     *entry(l, count) = *entry(l, half + pick);
     *entry(l, half + pick) = (struct entry){b->slot, (uint32_t)b->size, b->cls};
     hm_add_relaxed(&held, b->size);
+    hm_add_relaxed(&l->bytes, b->size);
     hm_lock_release(&l->lock);
     return true;
 }
@@ -108,13 +110,31 @@ static bool take_oldest(struct lane *l, struct hm_freed *out)
     l->first = (l->first + 1) & (l->capacity - 1);
     hm_store_relaxed(&l->count, count - 1);
     hm_sub_relaxed(&held, out->size);
+    hm_sub_relaxed(&l->bytes, out->size);
     return true;
+}
+
+/* Whose oldest block has to leave: the thread's own lane's, unless it has little; then
+ * that of the lane that has most. */
+static struct lane *lane_to_take_from(struct lane *own)
+{
+    size_t most = hm_load_relaxed(&own->bytes);
+    if (most >= hm_clamp(hm_opt.quarantine_bytes) / LANES)
+        return own;
+    for (unsigned i = 0; i < LANES; i++)
+        if (hm_load_relaxed(&lanes[i].bytes) > most) {
+            own = &lanes[i];
+            most = hm_load_relaxed(&own->bytes);
+        }
+    return own;
 }
 
 bool hm_quarantine_take(unsigned lane, struct hm_freed *out)
 {
     struct lane *l = &lanes[lane];
     bool full = hm_load_relaxed(&l->full);
+    if (!full && hm_load_relaxed(&held) > hm_opt.quarantine_bytes)
+        l = lane_to_take_from(l);
     if ((!full && hm_load_relaxed(&held) <= hm_opt.quarantine_bytes) ||
         !hm_lock_acquire(&l->lock))
         return false;

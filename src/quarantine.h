@@ -6,7 +6,8 @@
  *
  * Q1 A block in a lane is free: its state is 0, and it is in no slab and no bin.
  * Q2 All lanes together hold at most quarantine_bytes, and what threads are about to take
- *    out. A thread puts into its own lane and takes out of it.
+ *    out. A thread puts into its own lane, and takes out of that or out of the one that
+ *    has most: so one busy thread does not drive out what others freed.
  * Q3 The next in a lane to be taken was put there at least half of the lane's length ago;
  *    which of the others follows cannot be foreseen.
  */
@@ -28,7 +29,7 @@ unsigned hm_quarantine_lane(uintptr_t thread);
 
 /* False: not taken in; it is too large, or the lane cannot grow, or fork elsewhere. */
 bool hm_quarantine_put(unsigned lane, const struct hm_freed *b);
-/* The next block that has to leave the lane. False: none has to. */
+/* The next block that has to leave because of what was put into the lane. False: none. */
 bool hm_quarantine_take(unsigned lane, struct hm_freed *out);
 /* Any block, of any lane, to empty it. False: there is none. */
 bool hm_quarantine_take_any(struct hm_freed *out);
