@@ -17,6 +17,9 @@
  * have many gigabytes to walk through. */
 enum { ANSWER_MS = 10000, LOCK_MS = 10 };
 
+/* A process this young may be about to open its page, so it is looked at again. */
+enum { YOUNG_MS = 3000 };
+
 long hm_live_pid(const char *command, const char *argument)
 {
     char *end;
@@ -157,6 +160,21 @@ static uint64_t patience(void)
     return ms != NULL ? strtoul(ms, NULL, 10) : ANSWER_MS;
 }
 
+static bool is_young(long pid)
+{
+    uint64_t ticks = hm_identity_start_time((unsigned)pid);
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return ticks != 0 && (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 <
+                             ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) + YOUNG_MS;
+}
+
+static void pause_a_little(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = LOCK_MS * 1000000L}, NULL);
+}
+
 bool hm_live_open(struct hm_live *live, long pid, bool quiet)
 {
     unsigned user, own_pid;
@@ -169,7 +187,10 @@ bool hm_live_open(struct hm_live *live, long pid, bool quiet)
             hm_out_error("there is no process %ld", pid);
         return false;
     }
-    found = find(live, user, own_pid);
+    while ((found = find(live, user, own_pid)) != GOOD && !quiet && is_young(pid)) {
+        free(live->name);
+        pause_a_little();
+    }
     if (found == GOOD) {
         live->command = name_of(pid);
         memcpy(live->library, live->page->library, sizeof live->library - 1);
@@ -177,6 +198,7 @@ bool hm_live_open(struct hm_live *live, long pid, bool quiet)
         return true;
     }
     free(live->name);
+    live->name = NULL;
     if (!quiet && found == UNKNOWN_FORM)
         hm_out_error("process %ld runs another version of libhakmem", pid);
     else if (!quiet)
@@ -210,15 +232,21 @@ static bool is_gone(const struct hm_live *live)
     return hm_identity_start_time((unsigned)live->pid) != live->page->start_time;
 }
 
+/* Has the process become another program, which has a page of its own or none? */
+static bool is_other(const struct hm_live *live)
+{
+    struct stat st;
+
+    return fstat(live->fd, &st) == 0 && !is_mapped(live->pid, &st);
+}
+
 /* Another client may be asking. */
 static bool lock(const struct hm_live *live, uint64_t deadline)
 {
-    const struct timespec pause = {.tv_nsec = LOCK_MS * 1000000L};
-
     while (flock(live->fd, LOCK_EX | LOCK_NB) != 0) {
         if (now_ms() > deadline)
             return false;
-        nanosleep(&pause, NULL);
+        pause_a_little();
     }
     return true;
 }
@@ -229,15 +257,16 @@ static bool await(const struct hm_live *live, uint32_t asked, uint64_t deadline)
     uint32_t seen;
 
     while ((seen = atomic_load_explicit(answered, memory_order_acquire)) != asked) {
-        if (now_ms() > deadline || is_gone(live))
+        if (now_ms() > deadline || is_gone(live) || is_other(live))
             return false;
         hm_sys_futex_wait_shared(answered, seen, 100);
     }
     return true;
 }
 
-bool hm_live_ask(struct hm_live *live, enum hm_page_kind kind, const char *argument,
-                 int64_t *result)
+/* One attempt. */
+static bool ask(struct hm_live *live, enum hm_page_kind kind, const char *argument,
+                int64_t *result)
 {
     struct hm_page *page = live->page;
     uint64_t deadline = now_ms() + live->patience;
@@ -257,11 +286,34 @@ bool hm_live_ask(struct hm_live *live, enum hm_page_kind kind, const char *argum
         done = await(live, asked, deadline);
         *result = page->result;
         flock(live->fd, LOCK_UN);
-        if (done)
-            return true;
+        return done;
     }
-    if (live->quiet)
-        return false;
+    return false;
+}
+
+/* As the other program that the process has become. */
+static bool reopen(struct hm_live *live)
+{
+    long pid = live->pid;
+
+    hm_live_close(live);
+    *live = (struct hm_live){.fd = -1};
+    return hm_live_open(live, pid, false);
+}
+
+bool hm_live_ask(struct hm_live *live, enum hm_page_kind kind, const char *argument,
+                 int64_t *result)
+{
+    for (;;) {
+        if (ask(live, kind, argument, result))
+            return true;
+        if (live->quiet)
+            return false;
+        if (is_gone(live) || !is_other(live))
+            break;
+        if (!reopen(live))
+            return false;
+    }
     if (is_gone(live))
         hm_out_error("process %ld has ended", live->pid);
     else

@@ -85,6 +85,14 @@ stop($idle, 1);
 ok(!-e "$dir/$pid", 'the page goes with the process');
 like(hakmem('trim', $pid)->{err}, qr/there is no process/, '... which nobody finds then');
 
+# Asked while it becomes one program after the other, as scripts do that start others.
+$ENV{CHAIN} = '$| = 1; my $n = shift; print "1\n" if $n == 9;'
+    . 'exec $^X, "-e", $ENV{CHAIN}, $n - 1 if $n; readline STDIN';
+my $chain = start('stats_page=yes', $^X, '-e', $ENV{CHAIN}, 9);
+hears($chain);
+is(hakmem('trim', $chain->{pid})->{status}, 0, 'it answers while it is one program after the other');
+stop($chain, 1);
+
 # --- exec, fork, and a process that is killed ------------------------------------------------
 
 my $exec = start('stats_page=yes', $^X, '-e',
