@@ -157,6 +157,34 @@ kill CONT => $next->{pid};
 is(hakmem('trim', $next->{pid})->{status}, 0, 'it answers when it goes on');
 stop($next, 1);
 
+# --- A program without a helper thread -----------------------------------------------------------
+
+SKIP: {
+    my $static = -e "$build/.libs/libhakmem.a" && compiled('static', <<'END', '-static',
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    struct pollfd in = {0, POLLIN, 0};
+    void *blocks[100] = {0};
+    puts("ready");
+    fflush(stdout);
+    for (unsigned i = 0; poll(&in, 1, 0) == 0; i++) {
+        free(blocks[i % 100]);
+        blocks[i % 100] = malloc(50000);
+    }
+    return 0;
+}
+END
+        "$build/.libs/libhakmem.a", '-pthread');
+    skip('a static program cannot be made here', 1) unless $static;
+    my $busy = start('stats_page=yes', $static);
+    hears($busy);
+    is(hakmem('trim', $busy->{pid})->{status}, 0, 'static: answered by whoever takes the slow path');
+    stop($busy, 1);
+}
+
 # --- Who has none ------------------------------------------------------------------------------
 
 my $off = start('stats_page=no', $^X, '-e', $perl);
