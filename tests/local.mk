@@ -286,6 +286,16 @@ model_tests = tests/model/slab.t
 TESTS += $(model_tests)
 EXTRA_DIST += $(model_tests) tests/model/slab.pml
 
+# packages: Debian packages are built, and installed on this machine. Not part of `make check`;
+# tools/check.sh runs them one after the other: the first builds what the others install. -------
+
+packages_tests = \
+	tests/packages/build.t \
+	tests/packages/lifecycle.t \
+	tests/packages/autopkgtest.t
+tests/packages/lifecycle.log: tests/packages/build.log
+tests/packages/autopkgtest.log: tests/packages/lifecycle.log
+
 # soak: a stress test for as long as told; two rounds of it in make check. -----------------
 
 soak: tests/stress/soak
@@ -333,6 +343,6 @@ EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm
 	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
 	tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
-	tests/meta/Repo.pm \
+	tests/meta/Repo.pm $(packages_tests) tests/packages/Installed.pm \
 	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden \
 	tests/meta/tarball.golden

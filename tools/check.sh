@@ -35,25 +35,36 @@ build_and_test() {
     ../../configure "$@" && make -j"$jobs" && make -j"$jobs" check
 }
 
+# From the tarball, as it will be released, in a tree that cannot be written to.
+build_and_test_tarball() {
+    ../../configure && make -j"$jobs" distcheck
+}
+
 # On valgrind's CPU and below its address space manager, where an instruction, a system call
 # or an address that the library should not count on is not to be had.
 under_valgrind() {
     # shellcheck disable=SC2016 # make expands it
-    make check TESTS='$(valgrind_tests)' \
+    make -j"$jobs" check TESTS='$(valgrind_tests)' \
         LOG_COMPILER='./libtool --mode=execute valgrind -q --tool=none'
 }
 
-tools/deps.sh build test || exit
+# Builds Debian packages, installs them on this machine if it may, and removes them again.
+packages() {
+    # shellcheck disable=SC2016 # make expands it
+    make -j"$jobs" check TESTS='$(packages_tests)'
+}
+
+tools/deps.sh build test packages packages_test || exit
 rm -rf build-check
 stage autogen autogen ../../autogen.sh
-stage release release build_and_test
-stage distcheck release env HM_TEST_SCALE=0.1 make -j"$jobs" distcheck
+stage distcheck release build_and_test_tarball
 stage gcc gcc build_and_test --enable-debug --enable-werror
 stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
 
 # What finds mistakes finds them early, and makes a program ten times slower.
 export HM_TEST_SCALE=${HM_TEST_SCALE:-0.1}
 stage valgrind release under_valgrind
+stage packages release packages
 stage asan asan build_and_test --enable-debug --enable-sanitizer=address,undefined
 stage tsan tsan build_and_test --enable-debug --enable-sanitizer=thread
 

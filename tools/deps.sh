@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo or packages.
+# tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo, packages or
+# packages_test.
 # shellcheck disable=SC2034 # the lists are used by their names
 set -euo pipefail
 
@@ -9,7 +10,8 @@ build=(autoconf automake gcc libc6-dev libncurses-dev libtool make pkg-config)
 test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc spin zsh
     git procps python3 redis-server redis-tools sqlite3)
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
-packages=(build-essential debhelper libcmocka-dev pkgconf)
+packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)
+packages_test=(autopkgtest blhc faketime lintian locales man-db nodejs ruby)
 
 missing=()
 for group; do
