@@ -15,6 +15,7 @@
 
 struct free_object {
     struct free_object *next;
+    size_t list; /* of one that is deferred: the free list that it belongs on */
 };
 
 /* What a chunk begins with. [const] */
@@ -29,6 +30,7 @@ static struct {
     size_t chunk;                      /* [L:lock] size of the next chunk */
     struct chunk *chunks;              /* [L:lock] last mapped first */
     struct free_object *free[CLASSES]; /* [L:lock] */
+    struct free_object *_Atomic deferred; /* [any] freed while fork elsewhere */
     _Atomic size_t bytes;
 } meta;
 
@@ -106,12 +108,37 @@ static void *carve(size_t size)
     return p;
 }
 
+/* Caller holds the lock. Acquire pairs with the release in defer. */
+static HM_COLD void take_deferred(void)
+{
+    struct free_object *o =
+        atomic_exchange_explicit(&meta.deferred, NULL, memory_order_acquire);
+    while (o != NULL) {
+        struct free_object *next = o->next;
+        o->next = meta.free[o->list];
+        meta.free[o->list] = o;
+        o = next;
+    }
+}
+
+static HM_COLD void defer(struct free_object *o, unsigned list)
+{
+    struct free_object *first = hm_load_relaxed(&meta.deferred);
+    o->list = list;
+    do
+        o->next = first;
+    while (!atomic_compare_exchange_weak_explicit(
+        &meta.deferred, &first, o, memory_order_release, memory_order_relaxed));
+}
+
 /* *fresh tells whether the memory is zero because it comes straight from the system. */
 static void *allocate(size_t size, bool *fresh)
 {
     unsigned c = class_of(size);
     if (c >= CLASSES || !hm_lock_acquire(&meta.lock))
         return NULL;
+    if (HM_UNLIKELY(hm_load_relaxed(&meta.deferred) != NULL))
+        take_deferred();
     void *p = meta.free[c];
     *fresh = p == NULL;
     if (p != NULL) {
@@ -144,10 +171,14 @@ void *hm_meta_new(size_t size)
 
 void hm_meta_free(void *p, size_t size)
 {
-    if (p == NULL || !hm_lock_acquire(&meta.lock))
+    if (p == NULL)
         return;
     unsigned c = class_of(size);
     struct free_object *o = p;
+    if (!hm_lock_acquire(&meta.lock)) {
+        defer(o, c);
+        return;
+    }
     o->next = meta.free[c];
     meta.free[c] = o;
     hm_lock_release(&meta.lock);

@@ -19,7 +19,8 @@
 void *hm_meta_alloc(size_t size);
 /* The same, zero. */
 void *hm_meta_new(size_t size);
-/* `size` as given to hm_meta_alloc. While another thread forks the memory is lost. */
+/* `size` as given to hm_meta_alloc. What is freed while another thread forks serves again
+ * when it has forked. */
 void hm_meta_free(void *p, size_t size);
 
 /* Bytes taken from the system for metadata. */

@@ -142,6 +142,28 @@ static void threads_never_share_an_object(void **state)
     run_threads(COUNT(mine), take_and_give, mine, sizeof mine[0]);
 }
 
+static void *free_both(void *objects)
+{
+    hm_meta_free(((void **)objects)[0], 16);
+    hm_meta_free(((void **)objects)[1], 3000);
+    return NULL;
+}
+
+static void what_is_freed_while_another_thread_forks_is_used_again(void **state)
+{
+    void *objects[2] = {hm_meta_alloc(16), hm_meta_alloc(3000)};
+
+    (void)state;
+    assert_true(objects[0] != NULL && objects[1] != NULL);
+    hm_lock_fork_begin();
+    hm_lock_fork_take(hm_meta_lock());
+    run_threads(1, free_both, objects, 0);
+    hm_lock_fork_give(hm_meta_lock());
+    hm_lock_fork_end();
+    assert_ptr_equal(hm_meta_alloc(3000), objects[1]);
+    assert_ptr_equal(hm_meta_alloc(16), objects[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +174,7 @@ int main(void)
         cmocka_unit_test(the_largest_descriptors_are_served),
         cmocka_unit_test(without_memory_the_answer_is_null_and_the_lock_is_free),
         cmocka_unit_test(threads_never_share_an_object),
+        cmocka_unit_test(what_is_freed_while_another_thread_forks_is_used_again),
     };
 
     setvbuf(stdout, NULL, _IOLBF, 0);
