@@ -92,8 +92,8 @@ HM_INLINE uint64_t hm_superslab_mapped(void)
 /* Bytes of the heap that may be resident: runs, and free units that were not purged. */
 HM_INLINE size_t hm_superslab_resident(void)
 {
-    return (hm_load_relaxed(&hm_superslab_counts.used_units) +
-            hm_load_relaxed(&hm_superslab_counts.dirty_units))
+    return (size_t)(hm_load_relaxed(&hm_superslab_counts.used_units) +
+                    hm_load_relaxed(&hm_superslab_counts.dirty_units))
            << HM_UNIT_SHIFT;
 }
 

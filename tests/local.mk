@@ -189,6 +189,30 @@ valgrind_tests = \
 	tests/api/test_sizes \
 	tests/api/test_stats
 
+# What tools/ports.sh runs on other architectures and C libraries: something of every layer,
+# and nothing that takes an emulator long.
+port_tests = \
+	tests/api/test_family \
+	tests/fuzz/fuzz_api \
+	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_option \
+	tests/static/test_static \
+	tests/unit/test_big \
+	tests/unit/test_bits \
+	tests/unit/test_conf_errors \
+	tests/unit/test_lock \
+	tests/unit/test_medium \
+	tests/unit/test_meta \
+	tests/unit/test_option \
+	tests/unit/test_region \
+	tests/unit/test_sizeclass \
+	tests/unit/test_slab \
+	tests/unit/test_superslab \
+	tests/unit/test_sys \
+	tests/unit/test_tcache \
+	tests/unit/test_text \
+	tests/unit/test_window
+
 # profiles.t runs it under one profile and option after the other.
 api_helpers = tests/profiles/probe
 

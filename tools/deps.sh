@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo, packages or
-# packages_test.
+# tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo, packages,
+# packages_test or ports.
 # shellcheck disable=SC2034 # the lists are used by their names
 set -euo pipefail
 
@@ -12,6 +12,9 @@ test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
 packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)
 packages_test=(autopkgtest blhc faketime lintian locales man-db nodejs ruby)
+ports=(gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-i386 linux-libc-dev
+    musl-tools qemu-user)
+packages=(build-essential debhelper libcmocka-dev pkgconf)
 
 missing=()
 for group; do
