@@ -70,10 +70,10 @@ static bool much_is_dirty(void)
 
 static bool watch_worth(struct hm_tcache *tc)
 {
-    size_t cached = hm_load_relaxed(&hm_big_counts.cached_bytes);
-    size_t dirty = hm_load_relaxed(&hm_superslab_counts.dirty_units) << HM_UNIT_SHIFT;
-    size_t all = hm_superslab_resident() + hm_load_relaxed(&hm_big_counts.live_bytes);
-    size_t free = dirty + cached;
+    uint64_t cached = hm_load_relaxed(&hm_big_counts.cached_bytes);
+    uint64_t dirty = hm_load_relaxed(&hm_superslab_counts.dirty_units) << HM_UNIT_SHIFT;
+    uint64_t all = hm_superslab_resident() + hm_load_relaxed(&hm_big_counts.live_bytes);
+    uint64_t free = dirty + cached;
     bool enough = tc->watched != 0 || free * WATCH_PART >= all + cached;
     return (free >= WATCH_BYTES && enough) || hm_tcache_is_over(tc);
 }

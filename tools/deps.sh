@@ -12,9 +12,8 @@ test=(clang g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
 packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)
 packages_test=(autopkgtest blhc faketime lintian locales man-db nodejs ruby)
-ports=(gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-i386 linux-libc-dev
-    musl-tools qemu-user)
-packages=(build-essential debhelper libcmocka-dev pkgconf)
+ports=(gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-i386
+    linux-libc-dev musl-tools qemu-user)
 
 missing=()
 for group; do
