@@ -9,7 +9,12 @@
 
 #define MODE "HM_TEST_HARDENED_MODE"
 
-void _ZdlPvm(void *ptr, size_t size); /* operator delete(void *, size_t) */
+#ifdef __LP64__
+#define DELETE_SIZED _ZdlPvm
+#else
+#define DELETE_SIZED _ZdlPvj
+#endif
+void DELETE_SIZED(void *ptr, size_t size); /* operator delete(void *, size_t) */
 void _ZdlPvSt11align_val_t(void *ptr, size_t align);
 
 /* The child tells which block the message must name. */
@@ -287,7 +292,7 @@ static void free_told_a_size(const struct instance *it)
 
 static void delete_told_a_size(const struct instance *it)
 {
-    _ZdlPvm(get(it->size), (size_t)it->at);
+    DELETE_SIZED(get(it->size), (size_t)it->at);
 }
 
 static void free_told_an_alignment(const struct instance *it)
