@@ -15,6 +15,7 @@ HM_SOURCES = \
 	src/check.c \
 	src/check.h \
 	src/compat/malloc.h \
+	src/compat/sys/stat.h \
 	src/conf.c \
 	src/conf.h \
 	src/conf_env.c \
