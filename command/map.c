@@ -62,8 +62,9 @@ static struct hm_colour colour_of(uint64_t size)
         {56, 70, 163}, {52, 132, 190}, {44, 160, 150}, {104, 185, 90}, {214, 190, 62}};
     const unsigned log = size > 16 ? hm_log2((size_t)size) : 4;
     const double exact = log + (double)size / (double)((uint64_t)1 << log) - 1;
-    const double at = (exact - 4) / 11 * (HM_ARRAY_LEN(ramp) - 1);
-    const size_t i = at < 0 ? 0 : hm_min((size_t)at, HM_ARRAY_LEN(ramp) - 2);
+    const size_t last = HM_ARRAY_LEN(ramp) - 1;
+    const double at = (exact - 4) / 11 * (double)last;
+    const size_t i = at < 0 ? 0 : hm_min((size_t)at, last - 1);
     const double part = at - (double)i > 1 ? 1 : at - (double)i;
     struct hm_colour c;
     unsigned mixed[3];
@@ -88,9 +89,10 @@ static struct piece next_piece(const struct map *m, uint64_t *offset, uint64_t *
 {
     const uint64_t in_row = *offset % m->row_bytes;
     const uint64_t bytes = *size < m->row_bytes - in_row ? *size : m->row_bytes - in_row;
+    const uint64_t row = *offset / m->row_bytes;
     const double scale = field / (double)m->row_bytes;
     const struct piece p = {field_x + (double)in_row * scale,
-                            m->y + (double)(*offset / m->row_bytes) * row_height,
+                            m->y + (double)row * row_height,
                             (double)bytes * scale};
 
     *offset += bytes;
@@ -136,11 +138,11 @@ static void put_pages(struct map *m, uint64_t offset, const struct hm_pages *pag
 
 static void put_label(struct map *m, uint64_t offset, uint64_t address)
 {
+    const uint64_t row = offset / m->row_bytes;
     char *text = hm_out_format("%" PRIx64, address);
 
     hm_svg_code(&m->svg, margin + label_width - 10,
-                m->y + (double)(offset / m->row_bytes) * row_height + 14, 11,
-                HM_SVG_END, FAINT, text);
+                m->y + (double)row * row_height + 14, 11, HM_SVG_END, FAINT, text);
     free(text);
 }
 
@@ -386,7 +388,8 @@ static const struct {
 static void put_account(struct map *m)
 {
     const double total = m->account.total > 0 ? (double)m->account.total : 1;
-    const double each = (field_x + field - margin) / HM_ARRAY_LEN(parts);
+    const size_t count = HM_ARRAY_LEN(parts);
+    const double each = (field_x + field - margin) / (double)count;
     double x = margin, label_x = margin;
 
     for (size_t i = 0; i < HM_ARRAY_LEN(parts); i++) {

@@ -154,10 +154,11 @@ void hm_residency_settle(struct hm_residency *r, struct hm_pages *pages)
         struct hm_mapping *m =
             bits != 0 ? mapping_of(r, pages->base + at * r->page) : NULL;
 
-        pages->bits[at] =
-            m != NULL && (m->present <= m->rss || (bits & EXCLUSIVE) != 0);
-        if (pages->bits[at] != 0)
-            m->settled += r->page;
+        pages->bits[at] = 0;
+        if (m == NULL || (m->present > m->rss && (bits & EXCLUSIVE) == 0))
+            continue;
+        pages->bits[at] = 1;
+        m->settled += r->page;
     }
 }
 

@@ -239,7 +239,9 @@ static void add_process(struct lines *l, struct hm_top *top,
     static const enum hm_live_figure sizes[] = {
         HM_LIVE_live_bytes, HM_LIVE_cached_bytes, HM_LIVE_retained_bytes,
         HM_LIVE_bigcache_bytes, HM_LIVE_returned_bytes};
-    enum hm_top_style style = p == hm_top_selected(top) ? HM_TOP_SELECTED : HM_TOP_PLAIN;
+    const struct hm_top_process *selected = hm_top_selected(top);
+    const bool is_selected = selected != NULL && selected == p;
+    enum hm_top_style style = is_selected ? HM_TOP_SELECTED : HM_TOP_PLAIN;
     char *cells[HM_ARRAY_LEN(sizes) + 5], *line, *longer;
     size_t n = 0;
 

@@ -39,7 +39,7 @@ static int parse(const char *name, const char *help, bool *json, int argc, char 
             fputs(help, stdout);
             return HM_EXIT_OK;
         }
-        if (c != 'j')
+        if (c != 'j' || json == NULL)
             return hm_out_usage(name);
         *json = true;
     }

@@ -23,7 +23,7 @@ static void ask(struct hm_conf_exe *exe)
 
 /* What a star matched can only be wrong for the last star: those before it stand in parts
  * of the path that are matched already, or could only match less. */
-static bool glob(struct hm_span pattern, const char *s)
+static bool fits(struct hm_span pattern, const char *s)
 {
     const char *star_s = NULL; /* where the last star's text ends for now */
     size_t star = 0;           /* the pattern behind that star */
@@ -73,7 +73,7 @@ static bool matches(struct hm_span pattern, const char *path)
 {
     if (path == NULL)
         return false;
-    return glob(pattern, pattern.n > 0 && pattern.s[0] == '/' ? path : last_part(path));
+    return fits(pattern, pattern.n > 0 && pattern.s[0] == '/' ? path : last_part(path));
 }
 
 bool hm_conf_exe_matches(struct hm_conf_exe *exe, struct hm_span pattern)

@@ -215,7 +215,9 @@ static const struct measure *measure_of(enum hm_option_type type)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 static bool same_word(const char *word, const char *s, size_t len)
@@ -466,7 +468,7 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
 {
     const struct hm_option_info *info = &hm_option_table[id];
     struct hm_option_error found = {.at = 0, .len = len};
-    struct hm_sizemap map;
+    struct hm_sizemap map = {.entries = 1};
     uint64_t number = 0;
 
     switch (info->type) {

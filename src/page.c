@@ -98,7 +98,9 @@ static void sweep(int dir, uint64_t own_namespace)
 
 static void put_word(char *to, size_t size, const char *word)
 {
-    memcpy(to, word, hm_min(strlen(word), size - 1)); /* the file is new: zero */
+    size_t length = hm_min(strlen(word), size - 1);
+    memcpy(to, word, length);
+    to[length] = '\0';
 }
 
 static void introduce(struct hm_page *p, unsigned pid)
@@ -226,7 +228,8 @@ static bool publish(struct hm_page *p)
     struct hm_report r;
     if (!hm_report_gather(&r))
         return false;
-    const uint64_t *figures = &r.stats.small_bytes;
+    const uint64_t *figures = (const uint64_t *)(const void *)
+        ((const char *)&r.stats + offsetof(struct hakmem_stats, small_bytes));
     uint64_t sequence = hm_load_relaxed(&p->sequence) | 1;
     hm_store_relaxed(&p->sequence, sequence);
     for (size_t i = 0; i < FIGURES; i++)

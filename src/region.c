@@ -3,14 +3,14 @@
 #include "os.h"
 
 #define GRANULE_BITS 16
-/* User addresses without hints stay below 2^47 (x86-64) or 2^48 (arm64). */
-#define ADDRESS_BITS (SIZE_MAX > UINT32_MAX ? 48 : 32)
 /* A leaf spans 16 GiB: a program's SuperSlabs share one or two of them, and its 2 MiB of
  * entries fit under the smallest limits on address space that programs survive. With 32
  * bits there is one leaf for everything. */
 #define LEAF_BITS (SIZE_MAX > UINT32_MAX ? 18 : 16)
 #define LEAF_ENTRIES ((size_t)1 << LEAF_BITS)
-#define ROOT_ENTRIES ((size_t)1 << (ADDRESS_BITS - GRANULE_BITS - LEAF_BITS))
+/* User addresses without hints stay below 2^47 (x86-64) or 2^48 (arm64). */
+#define ROOT_BITS (SIZE_MAX > UINT32_MAX ? 14 : 0)
+#define ROOT_ENTRIES ((size_t)1 << ROOT_BITS)
 
 typedef _Atomic(hm_owner) entry;
 

@@ -150,7 +150,7 @@ long hm_sys_readlink(const char *path, char *buf, size_t len)
 
 bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
-    struct stat st;
+    struct stat st = {.st_mode = 0};
 
     if (hm_sys_failed(call3(SYS_fstat, fd, (long)&st, 0)) || !S_ISREG(st.st_mode))
         return false;
@@ -163,7 +163,7 @@ bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 
 bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
-    struct statx st;
+    struct statx st = {.stx_mask = 0};
     long flags = AT_EMPTY_PATH, mask = STATX_TYPE | STATX_SIZE | STATX_UID;
 
     if (hm_sys_failed(
@@ -206,7 +206,7 @@ uint64_t hm_sys_monotonic_ms(void)
 
 unsigned hm_sys_cpu_count(void)
 {
-    unsigned long mask[8192 / (8 * sizeof(unsigned long))]; /* the kernel's NR_CPUS_MAX */
+    unsigned long mask[8192 / (8 * sizeof(unsigned long))] = {0}; /* its NR_CPUS_MAX */
     long bytes = call3(SYS_sched_getaffinity, 0, sizeof mask, (long)mask);
     unsigned count = 0;
 
@@ -386,7 +386,7 @@ static bool read_environ(struct hm_sys_start *out)
 
 static bool read_proc(struct hm_sys_start *out)
 {
-    ElfW(auxv_t) auxv[40];
+    ElfW(auxv_t) auxv[40] = {{.a_type = AT_NULL}};
     long fd = hm_sys_open_read("/proc/self/auxv");
     long got;
 

@@ -261,7 +261,7 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
         ;
     want = (unsigned)hm_min(want, capacity_of(tc, cls));
     if (bin->taken >= bin->refill)
-        bin->refill = (uint16_t)hm_min(bin->refill * 2u, target);
+        bin->refill = (uint16_t)hm_min((size_t)bin->refill * 2, target);
     struct hm_slot *array = limit_of(tc, cls);
     unsigned got = take_blocks(tc, cls, array, want);
     if (got == 0)

@@ -59,6 +59,7 @@ rm -rf build-check
 stage autogen autogen ../../autogen.sh
 stage distcheck release build_and_test_tarball
 stage gcc gcc build_and_test --enable-debug --enable-werror
+stage analyze gcc ../../tools/analyze.sh .
 stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
 
 # What finds mistakes finds them early, and makes a program ten times slower.
