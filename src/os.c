@@ -162,7 +162,7 @@ bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
 void *hm_os_map_file(int fd, size_t size)
 {
     hm_add_relaxed(&hm_os_counts.mmap, 1);
-    long r = hm_sys_call(SYS_mmap, 0, (long)hm_round_up(size, hm_os_page),
+    long r = hm_sys_call(NR_MMAP, 0, (long)hm_round_up(size, hm_os_page),
                          PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return hm_sys_failed(r) ? NULL : (void *)r;
 }
