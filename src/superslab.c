@@ -224,7 +224,7 @@ static struct hm_superslab *descriptor_take(struct shard *sh)
     ss = (void *)p;
     ss->units = units;
     ss->slabs = (void *)(p + hm_round_up(size, HM_CACHE_LINE));
-    ss->free_map = (uint64_t *)(ss + 1);
+    ss->free_map = (void *)(ss + 1);
     ss->dirty_map = ss->free_map + map / sizeof *ss->free_map;
     ss->freed_at = (uint32_t *)(ss->dirty_map + map / sizeof *ss->dirty_map);
     ss->head = (uint16_t *)(ss->freed_at + units);

@@ -117,7 +117,7 @@ static void a_process_may_start_in_a_sandbox_without_madvise(void **state)
 
 /* What docs/ARCHITECTURE.md says the library calls after start, and nothing else. */
 static const uint32_t promised[] = {
-    SYS_mmap,  SYS_munmap,        SYS_mprotect, SYS_madvise,    SYS_mremap,
+    CALL_MMAP,  SYS_munmap,        SYS_mprotect, SYS_madvise,    SYS_mremap,
     SYS_futex, SYS_clock_gettime, SYS_write,    SYS_exit_group,
 };
 
