@@ -230,8 +230,16 @@ sub messages {
 #include <stdlib.h>
 int main(int argc, char **argv)
 {
-    char *block = malloc(argv[1][0] == 'f' ? 64 : 48), local;
+    static const size_t sizes['z'] = {['f'] = 64, ['o'] = 24, ['u'] = 100};
+    size_t size = sizes[argv[1][0]];
+    char *block = malloc(size != 0 ? size : 48), local;
     switch (argv[1][0]) {
+    case 'o': block[size] = 1; break;
+    case 'u': /* until it leaves the quarantine */
+        free(block);
+        block[size - 1] = 1;
+        for (;;)
+            free(malloc(size));
     case 'a': free(block); break;
     case 'l': block += 16; break;
     case 'f': free(block); block += 32; break;
@@ -242,7 +250,8 @@ int main(int argc, char **argv)
 END
         "-Wl,-rpath,$build/.libs") // return '';
     my $said = hakmem({HAKMEM_OPTIONS => 'shards=x,trim_intervall=1s'}, 'run', 'true')->{err};
-    for my $kind (qw(again live free stack)) {
+    for my $kind (qw(again live free stack overrun used)) {
+        local $ENV{HAKMEM_PROFILE} = 'hardened' if $kind =~ /^[ou]/;
         my $pid = fork // die "fork: $!\n";
         if ($pid == 0) {
             open STDERR, '>', "$scratch/misuse.log" or die "stderr: $!\n";
