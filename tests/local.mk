@@ -298,6 +298,7 @@ meta_tests = \
 	tests/meta/elf.t \
 	tests/meta/fastpath.t \
 	tests/meta/install.t \
+	tests/meta/integration.t \
 	tests/meta/layers.t \
 	tests/meta/manual.t \
 	tests/meta/sources.t \

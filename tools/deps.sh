@@ -7,7 +7,8 @@ set -euo pipefail
 
 build=(autoconf automake gcc libc6-dev libncurses-dev libtool make pkg-config)
 # Perl runs the scripts among the tests; what comes after zsh is preloaded by them.
-test=(clang clang-tidy cppcheck g++ libcmocka-dev perl valgrind xz-utils binutils gnuplot-nox mandoc spin zsh
+test=(clang clang-tidy cmake cppcheck g++ libcmocka-dev meson ninja-build perl valgrind xz-utils
+    binutils gnuplot-nox mandoc spin zsh
     git procps python3 redis-server redis-tools sqlite3)
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
 packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)

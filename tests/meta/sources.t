@@ -9,12 +9,13 @@ use Test::More;
 
 my @library = grep { !m{/optdoc\.c$} } files('src/*.[ch]', 'src/*.def');
 my @c = (files('include/hakmem/*.h', 'src/*.[ch]', 'src/*.def', 'command/*.[ch]', 'tests/*.[ch]',
-    'tests/*/*.[ch]', 'tests/*/*.cc', 'bench/*.[ch]'));
+    'tests/*/*.[ch]', 'tests/*/*.cc', 'bench/*.[ch]', 'examples/*/*.c', 'examples/*/*.cc', 'examples/*/*.hh'));
 # Made from profiles/, here in a build inside the source tree.
 @c = grep { !m{/profiles_(?:builtin|whole)\.c$} } @c;
 my @all = (@c, files('*.ac', '*.am', '*.in', '*/*.mk', 'm4/hm_*.m4', '*.sh', '*/*.sh',
     'src/*.map', 'tests/*/*.t', 'tests/*/*.pm', 'tests/*/*.pml', 'profiles/*.conf', 'man/*',
     'etc/*.in', 'command/completions/*', 'bench/run', 'bench/*/*.py', 'bench/programs/*',
+    'examples/cmake/*.txt', 'examples/meson/*.build', 'examples/rust/*.*', 'examples/rust/*/*.rs',
     'tools/*', '.ci/*', 'debian/rules', 'debian/tests/*'));
 # Made by autoheader, by automake, and from hakmem.conf.5.in.
 @all = grep { !m{^build-aux/|^config\.h\.in$|^Makefile\.in$|^man/hakmem\.conf\.5$} } @all;
@@ -37,7 +38,7 @@ is_deeply([grep { slurp($_) !~ /\A(?:.*\n){0,3}?.*SPDX-License-Identifier: MIT/ 
     'every file states its license in its first lines');
 is_deeply([grep { lines($_) > 600 } grep { /^(?:src|command)/ } @c], [], 'no file has more than 600 lines');
 none('no line is wider than 90 columns', qr/^.{91}/,
-    grep { m{^(?:src|include|command)/} } @c);
+    grep { m{^(?:src|include|command|examples)/} } @c, grep { m{^examples/} } @all);
 none('nothing is left to do', qr/\b(?:TO(?:)DO|FIX(?:)ME|X(?:)XX|HA(?:)CK)\b/, @all);
 none('no trailing blanks', qr/[ \t]$/, @all);
 none('no file includes a .c', qr/^\s*#\s*include\s+["<].*\.c[">]/, @c);
