@@ -13,7 +13,9 @@ struct shard {
     struct hm_lock lock;
     struct hm_superslab *available[HM_KINDS]; /* S3 */
     struct hm_superslab *full[HM_KINDS];      /* the others, in no order */
-    struct hm_superslab *spare;               /* descriptors of unmapped SuperSlabs */
+    /* Descriptors of unmapped SuperSlabs: [any] pushed, so that none is lost while fork
+     * elsewhere; [L:lock] popped, so that what is on top stays until it is popped. */
+    struct hm_superslab *_Atomic spare;
     struct hm_slab *_Atomic deferred;         /* [any] runs given while fork elsewhere */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
@@ -208,9 +210,11 @@ static struct hm_superslab *descriptor_take(struct shard *sh)
 {
     if (!hm_lock_acquire(&sh->lock))
         return NULL;
-    struct hm_superslab *ss = sh->spare;
-    if (ss != NULL)
-        sh->spare = ss->next;
+    struct hm_superslab *ss = hm_load_acquire(&sh->spare);
+    while (ss != NULL &&
+           !atomic_compare_exchange_weak_explicit(
+               &sh->spare, &ss, ss->next, memory_order_acquire, memory_order_acquire))
+        ;
     hm_lock_release(&sh->lock);
     if (ss != NULL)
         return ss;
@@ -233,11 +237,11 @@ static struct hm_superslab *descriptor_take(struct shard *sh)
 
 static void descriptor_give(struct shard *sh, struct hm_superslab *ss)
 {
-    if (!hm_lock_acquire(&sh->lock))
-        return; /* fork elsewhere: the descriptor is lost */
-    ss->next = sh->spare;
-    sh->spare = ss;
-    hm_lock_release(&sh->lock);
+    ss->next = hm_load_relaxed(&sh->spare);
+    /* Release pairs with the acquire in descriptor_take. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &sh->spare, &ss->next, ss, memory_order_release, memory_order_relaxed))
+        ;
 }
 
 static void note_mapped(void)
@@ -262,6 +266,11 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
     struct hm_superslab *ss = descriptor_take(sh);
     if (ss == NULL)
         return NULL;
+    if (ss->has_place && !hm_window_give_place(ss->kind, ss->base)) {
+        descriptor_give(sh, ss);
+        return NULL;
+    }
+    ss->has_place = false;
     ss->kind = (uint8_t)kind;
     ss->shift = kind == HM_KIND_SMALL ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
     ss->shard = (uint8_t)shard;
@@ -272,7 +281,7 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
     }
     size_t size = (size_t)ss->units << HM_UNIT_SHIFT;
     if (!hm_region_set(ss->base, size, (hm_owner)ss | HM_OWNER_SUPERSLAB)) {
-        hm_window_give(kind, ss->base, ss->state);
+        ss->has_place = !hm_window_give(kind, ss->base, ss->state);
         descriptor_give(sh, ss);
         return NULL;
     }
@@ -301,7 +310,7 @@ static void descriptor_purge(struct hm_superslab *ss)
 static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
 {
     hm_region_set(ss->base, (size_t)ss->units << HM_UNIT_SHIFT, HM_OWNER_NONE);
-    hm_window_give(ss->kind, ss->base, ss->state);
+    ss->has_place = !hm_window_give(ss->kind, ss->base, ss->state);
     hm_bits_change(ss->dirty_map, 0, ss->units, false);
     hm_add_relaxed(&hm_superslab_counts.released, 1);
     descriptor_purge(ss);

@@ -51,6 +51,7 @@ struct hm_superslab {
     uint8_t kind;    /* [const] while mapped: enum hm_kind */
     uint8_t shift;   /* [const] while mapped: bytes per state byte, as a power of two */
     uint8_t shard;   /* [const] while mapped */
+    bool has_place;  /* [owner] unmapped, but its place in the window is not given back */
     uint32_t free_units;       /* [L:runs] */
     uint32_t dirty_units;      /* [L:runs] */
     uint32_t longest;          /* [L:runs] no free run is longer than this */

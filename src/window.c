@@ -110,8 +110,9 @@ static size_t find_lowest(struct window *w)
     return i;
 }
 
-/* Marks a free place as taken. False: there is none, or fork elsewhere. */
-static bool place_take(struct window *w, size_t *place)
+/* Marks a free place as taken, and tells how many state bytes were writable then. False:
+ * there is none, or fork elsewhere. */
+static bool place_take(struct window *w, size_t *place, size_t *ready)
 {
     if (!hm_lock_acquire(&w->lock))
         return false;
@@ -123,40 +124,38 @@ static bool place_take(struct window *w, size_t *place)
         w->taken[i / 64] |= (uint64_t)1 << i % 64;
         w->apart += i % 2;
     }
+    *ready = w->state_ready;
     hm_lock_release(&w->lock);
     *place = i;
     return found;
 }
 
-static void place_give(struct window *w, size_t place)
+static bool place_give(struct window *w, size_t place)
 {
     if (!hm_lock_acquire(&w->lock))
-        return; /* fork elsewhere: address space without memory is lost, nothing more */
+        return false;
     w->taken[place / 64] &= ~((uint64_t)1 << place % 64);
     w->lowest = hm_min(w->lowest, place);
     w->apart -= place % 2;
     hm_lock_release(&w->lock);
+    return true;
 }
 
-/* Makes the state bytes up to `end` writable. Places are taken lowest first, or
- * nearly, so these grow from the front. Two threads may do the same step at once: it is
- * idempotent. */
-static bool state_prepare(struct window *w, size_t end)
+/* Makes the state bytes from `ready` up to `end` writable. Places are taken lowest first,
+ * or nearly, so these grow from the front. Two threads may do the same step at once, or
+ * one after the other where it could not be noted: it is idempotent. */
+static bool state_prepare(struct window *w, size_t ready, size_t end)
 {
-    if (!hm_lock_acquire(&w->lock))
-        return false;
-    size_t ready = w->state_ready;
-    hm_lock_release(&w->lock);
     if (end <= ready)
         return true;
     size_t all = w->places * superslab_size >> w->shift;
     size_t upto = hm_min(hm_round_up(end, STATE_STEP), all);
     if (!hm_os_commit((void *)(w->state + ready), upto - ready))
         return false;
-    if (!hm_lock_acquire(&w->lock))
-        return false;
-    w->state_ready = hm_max(w->state_ready, upto);
-    hm_lock_release(&w->lock);
+    if (hm_lock_acquire(&w->lock)) {
+        w->state_ready = hm_max(w->state_ready, upto);
+        hm_lock_release(&w->lock);
+    }
     return true;
 }
 
@@ -178,21 +177,21 @@ static char *take_elsewhere(enum hm_kind kind, hm_state **state)
 char *hm_window_take(enum hm_kind kind, hm_state **state)
 {
     struct window *w = &windows[kind];
-    size_t place;
-    if (w->places == 0 || !place_take(w, &place))
+    size_t place, ready;
+    if (w->places == 0 || !place_take(w, &place, &ready))
         return take_elsewhere(kind, state);
     size_t offset = place * superslab_size;
     char *base = w->base + offset;
-    if (state_prepare(w, (offset + superslab_size) >> w->shift) &&
+    if (state_prepare(w, ready, (offset + superslab_size) >> w->shift) &&
         hm_os_commit(base, superslab_size)) {
         *state = w->state + (offset >> w->shift);
         return base;
     }
-    place_give(w, place);
+    place_give(w, place); /* or, out of memory and fork elsewhere, addresses are lost */
     return NULL;
 }
 
-void hm_window_give(enum hm_kind kind, char *base, hm_state *state)
+bool hm_window_give(enum hm_kind kind, char *base, hm_state *state)
 {
     struct window *w = &windows[kind];
     size_t state_size = superslab_size >> shifts[kind];
@@ -200,13 +199,21 @@ void hm_window_give(enum hm_kind kind, char *base, hm_state *state)
     if (offset >= w->places * superslab_size) {
         hm_os_unmap(base, superslab_size);
         hm_os_unmap((void *)state, hm_round_up(state_size, hm_os_page));
-        return;
+        return true;
     }
     /* Where the state bytes of neighbours share a page, it stays. */
     if (state_size % hm_os_page == 0)
         hm_os_purge((void *)state, state_size);
-    if (hm_os_decommit(base, superslab_size) || hm_os_purge(base, superslab_size))
-        place_give(w, offset / superslab_size);
+    /* A place that keeps its memory serves no more. */
+    if (!hm_os_decommit(base, superslab_size) && !hm_os_purge(base, superslab_size))
+        return true;
+    return hm_window_give_place(kind, base);
+}
+
+bool hm_window_give_place(enum hm_kind kind, const char *base)
+{
+    struct window *w = &windows[kind];
+    return place_give(w, (size_t)(base - w->base) / superslab_size);
 }
 
 void hm_window_fork(void (*each)(struct hm_lock *))

@@ -101,8 +101,11 @@ void hm_window_init(size_t superslab_size, size_t wanted);
 /* Space for one SuperSlab with memory, reading as zero, and the state bytes of its first
  * block. The lowest free place of the window, else anywhere. NULL: out of memory. */
 char *hm_window_take(enum hm_kind kind, hm_state **state);
-/* Gives it back; its state bytes are all zero. */
-void hm_window_give(enum hm_kind kind, char *base, hm_state *state);
+/* Gives it back; its state bytes are all zero. False: but its place in the window could
+ * not be given back, fork elsewhere. */
+bool hm_window_give(enum hm_kind kind, char *base, hm_state *state);
+/* Gives that place back, later. False: fork elsewhere, still. */
+bool hm_window_give_place(enum hm_kind kind, const char *base);
 
 /* Verifies W4, for check.c. What does not hold is passed to `broken`. */
 void hm_window_check(void (*broken)(const char *what, const void *where));

@@ -251,6 +251,64 @@ IN_CHILD(what_is_given_while_another_thread_forks_comes_back_later)
     REQUIRE(mapped() == 0 && count(&hm_superslab_counts.dirty_units) == 0);
 }
 
+static void *fork_when_told(void *unused)
+{
+    for (;;) {
+        WAIT_UNTIL(atomic_load(&phase) != 0);
+        if (atomic_load(&phase) == 4)
+            return unused;
+        hm_lock_fork_begin();
+        hm_superslab_fork(take_lock);
+        hm_window_fork(take_lock);
+        atomic_store(&phase, 2);
+        WAIT_UNTIL(atomic_load(&phase) == 3);
+        hm_superslab_fork(hm_lock_fork_give);
+        hm_window_fork(hm_lock_fork_give);
+        hm_lock_fork_end();
+        atomic_store(&phase, 0);
+    }
+}
+
+static void fork_in_the_middle(int signal)
+{
+    (void)signal;
+    if (atomic_load(&phase) != 0)
+        return;
+    atomic_store(&phase, 1);
+    WAIT_UNTIL(atomic_load(&phase) == 2);
+}
+
+/* The signal comes from the system call that purges an empty SuperSlab's states: from then
+ * on there is no lock to be had for its descriptor and its place. */
+IN_CHILD(unmapping_while_another_thread_forks_loses_neither_descriptor_nor_place)
+{
+    static const int calls[] = {SYS_madvise};
+    pthread_t thread;
+
+    layers_up("shards = 1\n" CONF);
+    signal(SIGSYS, fork_in_the_middle);
+    struct hm_slab *run = take(1, 1, HM_UNIT, NULL);
+    char *first = run->base;
+    size_t metadata = hm_meta_bytes();
+
+    REQUIRE(pthread_create(&thread, NULL, fork_when_told, NULL) == 0);
+    if (!trap_calls(calls, COUNT(calls)))
+        return;
+    for (int i = 0; i < 100; i++) {
+        hm_run_give(run);
+        hm_superslab_trim(now(), 0);
+        REQUIRE(mapped() == 0 && atomic_load(&phase) == 2);
+        REQUIRE(take(1, 1, HM_UNIT, NULL) == NULL);
+        atomic_store(&phase, 3);
+        WAIT_UNTIL(atomic_load(&phase) == 0);
+        run = take(1, 1, HM_UNIT, NULL);
+        REQUIRE(run != NULL && run->base == first);
+    }
+    REQUIRE(hm_meta_bytes() == metadata);
+    atomic_store(&phase, 4);
+    pthread_join(thread, NULL);
+}
+
 /* ---- Threads ------------------------------------------------------------------------- */
 
 static _Atomic bool stop;
@@ -393,6 +451,8 @@ int main(void)
         cmocka_unit_test(without_memory_the_answer_is_null_and_nothing_is_lost),
         cmocka_unit_test(without_any_memory_the_answer_is_null),
         cmocka_unit_test(what_is_given_while_another_thread_forks_comes_back_later),
+        cmocka_unit_test(
+            unmapping_while_another_thread_forks_loses_neither_descriptor_nor_place),
         cmocka_unit_test(each_visits_no_run_twice_in_the_middle_of_a_trim),
         cmocka_unit_test(trimming_while_another_thread_forks_loses_no_unit),
         cmocka_unit_test(threads_share_shards_and_everything_returns),
