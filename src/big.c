@@ -142,7 +142,7 @@ static void cache_merge(struct hm_big *b)
     cache_insert(b);
 }
 
-/* Extents freed while another thread forked. */
+/* What came while another thread forked: extents freed, and descriptors of none. */
 static void deferred_give(void)
 {
     if (HM_LIKELY(hm_load_relaxed(&big.deferred) == NULL))
@@ -151,7 +151,10 @@ static void deferred_give(void)
         atomic_exchange_explicit(&big.deferred, NULL, memory_order_acquire);
     while (b != NULL) {
         struct hm_big *next = b->next;
-        cache_merge(b);
+        if (b->size != 0)
+            cache_merge(b);
+        else
+            retire(b);
         b = next;
     }
 }
@@ -225,14 +228,39 @@ static void keep_to_bound(void)
         hm_big_trim(0, bound);
 }
 
+static void defer(struct hm_big *b)
+{
+    b->next = hm_load_relaxed(&big.deferred);
+    /* Release pairs with the acquire in deferred_give. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
+        ;
+}
+
+/* A descriptor that describes nothing any more. */
+static void drop_descriptor(struct hm_big *b)
+{
+    b->size = 0;
+    if (!hm_lock_acquire(&big.lock)) {
+        defer(b);
+        return;
+    }
+    retire(b);
+    hm_lock_release(&big.lock);
+}
+
 /* Two descriptors in reserve let every operation under the lock split what it must. */
 static bool descriptors_ready(void)
 {
     while (big.unused == NULL || big.unused->next == NULL) {
         hm_lock_release(&big.lock);
         struct hm_big *b = hm_meta_new(sizeof *b);
-        if (b == NULL || !hm_lock_acquire(&big.lock))
+        if (b == NULL)
             return false;
+        if (!hm_lock_acquire(&big.lock)) {
+            defer(b);
+            return false;
+        }
         retire(b);
     }
     return true;
@@ -295,10 +323,7 @@ static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
         keep_to_bound();
         return b->base;
     }
-    if (hm_lock_acquire(&big.lock)) {
-        retire(b);
-        hm_lock_release(&big.lock);
-    }
+    drop_descriptor(b);
     return NULL;
 }
 
@@ -328,15 +353,6 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     return b->base;
 }
 
-static void defer(struct hm_big *b)
-{
-    b->next = hm_load_relaxed(&big.deferred);
-    /* Release pairs with the acquire in deferred_give. */
-    while (!atomic_compare_exchange_weak_explicit(
-        &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
-        ;
-}
-
 /* Unmaps an extent that is in no list, or at least takes its memory. Returns the bytes
  * that this brought: none for an extent that had no memory and cannot be unmapped
  * again. */
@@ -351,13 +367,12 @@ static size_t unmap_extent(struct hm_big *b)
         b->zeroed = purged || hm_os_purge(b->base, size);
     }
     size_t bytes = gone || b->zeroed > purged ? size : 0;
-    if (hm_lock_acquire(&big.lock)) {
-        if (gone)
-            retire(b);
-        else
-            cache_merge(b);
+    if (gone) {
+        drop_descriptor(b);
+    } else if (hm_lock_acquire(&big.lock)) {
+        cache_merge(b);
         hm_lock_release(&big.lock);
-    } else if (!gone) { /* else the descriptor is lost */
+    } else {
         defer(b);
     }
     return bytes;

@@ -508,6 +508,34 @@ IN_CHILD(while_another_thread_forks_blocks_are_detours)
     REQUIRE(!is_mapped(before, G) && !is_mapped(q, G));
 }
 
+static void *give_all(void *all)
+{
+    for (char **p = all; *p != NULL; p++)
+        give(*p);
+    return NULL;
+}
+
+/* Without BigCache they are unmapped at once; there is no lock for the descriptors. */
+IN_CHILD(unmapping_while_another_thread_forks_loses_no_descriptor)
+{
+    static char *all[2001];
+    size_t metadata = 0;
+
+    layers_up("bigcache_bytes = 0\n" CONF);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i + 1 < COUNT(all); i++)
+            all[i] = take(G);
+        REQUIRE(round == 0 || hm_meta_bytes() == metadata);
+        metadata = hm_meta_bytes();
+        hm_lock_fork_begin();
+        hm_lock_fork_take(hm_big_lock());
+        run_threads(1, give_all, all, 0);
+        hm_lock_fork_give(hm_big_lock());
+        hm_lock_fork_end();
+        REQUIRE(live() == 0 && cached() == 0 && !is_mapped(all[0], G));
+    }
+}
+
 static void *work(void *arg)
 {
     uint64_t mine = *(uint64_t *)arg;
@@ -577,6 +605,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_unmapped_is_purged_and_trimming_ends),
         cmocka_unit_test(the_bound_ends_a_free_even_if_nothing_can_be_unmapped),
         cmocka_unit_test(while_another_thread_forks_blocks_are_detours),
+        cmocka_unit_test(unmapping_while_another_thread_forks_loses_no_descriptor),
         cmocka_unit_test(threads_never_share_an_extent),
     };
 
