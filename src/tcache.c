@@ -467,10 +467,11 @@ static void retire(struct hm_tcache *tc)
         &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
 }
 
-static struct hm_tcache *unpark(void)
+/* False: fork elsewhere. *unparked NULL: none is parked. */
+static bool unpark(struct hm_tcache **unparked)
 {
     if (!hm_lock_acquire(&threads.lock))
-        return NULL;
+        return false;
     park_orphans();
     struct hm_tcache **link = &threads.parked;
     while (*link != NULL && hm_load_acquire(&(*link)->withheld))
@@ -483,7 +484,8 @@ static struct hm_tcache *unpark(void)
             hm_sub_relaxed(&threads.untrimmed, 1);
     }
     hm_lock_release(&threads.lock);
-    return tc;
+    *unparked = tc;
+    return true;
 }
 
 struct hm_tcache *hm_tcache_start(void)
@@ -492,8 +494,9 @@ struct hm_tcache *hm_tcache_start(void)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
     hm_add_relaxed(&threads.threads, 1);
-    struct hm_tcache *tc = unpark();
-    if (tc == NULL)
+    struct hm_tcache *tc = NULL;
+    /* While another thread forks a new one might be one too many, for ever. */
+    if (unpark(&tc) && tc == NULL)
         tc = cache_make();
     if (tc == NULL) {
         hm_sub_relaxed(&threads.threads, 1);

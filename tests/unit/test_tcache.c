@@ -441,6 +441,34 @@ IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+static void take_lock(struct hm_lock *lock)
+{
+    hm_lock_fork_take(lock);
+}
+
+static void *start_in_vain(void *unused)
+{
+    REQUIRE(hm_tcache_start() == NULL);
+    return unused;
+}
+
+/* It cannot look for a parked one, and a new one would be one too many for ever. */
+IN_CHILD(while_another_thread_forks_a_thread_does_without_a_cache)
+{
+    struct hm_tcache *parked = NULL, *used = NULL;
+
+    cache_up(CONF);
+    run_threads(1, use_and_end, &parked, sizeof parked);
+    hm_lock_fork_begin();
+    hm_tcache_fork(take_lock);
+    run_threads(1, start_in_vain, &used, sizeof used);
+    hm_tcache_fork(hm_lock_fork_give);
+    hm_lock_fork_end();
+    REQUIRE(totals().caches == 1 && totals().parked == 1);
+    run_threads(1, use_and_end, &used, sizeof used);
+    REQUIRE(used == parked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_parked_cache_is_trimmed_by_age),
         cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
         cmocka_unit_test(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have),
+        cmocka_unit_test(while_another_thread_forks_a_thread_does_without_a_cache),
     };
 
     return RUN_TESTS(tests);
