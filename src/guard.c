@@ -39,11 +39,22 @@ struct hm_lock *hm_guard_lock(void)
 
 /* Descriptors. */
 
+static void defer(struct hm_guarded *g)
+{
+    g->next = hm_load_relaxed(&guard.deferred);
+    /* Release pairs with the acquire in deferred_give. */
+    while (!atomic_compare_exchange_weak_explicit(
+        &guard.deferred, &g->next, g, memory_order_release, memory_order_relaxed))
+        ;
+}
+
 static void retire(struct hm_guarded *g)
 {
     hm_store_relaxed(&g->life, HM_GUARD_UNUSED);
-    if (!hm_lock_acquire(&guard.lock))
-        return; /* fork elsewhere: the descriptor is lost */
+    if (!hm_lock_acquire(&guard.lock)) {
+        defer(g);
+        return;
+    }
     g->next = guard.unused;
     guard.unused = g;
     hm_lock_release(&guard.lock);
@@ -171,13 +182,18 @@ static struct hm_guarded *dequeue(void)
     return g;
 }
 
-static void deferred_enqueue(void)
+static void deferred_give(void)
 {
     struct hm_guarded *g =
         atomic_exchange_explicit(&guard.deferred, NULL, memory_order_acquire);
     while (g != NULL) {
         struct hm_guarded *next = g->next;
-        enqueue(g);
+        if (hm_load_relaxed(&g->life) == HM_GUARD_FREED) {
+            enqueue(g);
+        } else { /* a descriptor that was retired */
+            g->next = guard.unused;
+            guard.unused = g;
+        }
         g = next;
     }
 }
@@ -187,7 +203,7 @@ static bool drop_oldest(size_t keep)
 {
     if (!hm_lock_acquire(&guard.lock))
         return false;
-    deferred_enqueue();
+    deferred_give();
     struct hm_guarded *g = NULL;
     if (guard.queued > keep || guard.queued_bytes > QUEUE_BYTES)
         g = dequeue();
@@ -214,11 +230,7 @@ bool hm_guard_give(struct hm_guarded *g)
             ;
         return true;
     }
-    g->next = hm_load_relaxed(&guard.deferred);
-    /* Release pairs with the acquire in deferred_enqueue. */
-    while (!atomic_compare_exchange_weak_explicit(
-        &guard.deferred, &g->next, g, memory_order_release, memory_order_relaxed))
-        ;
+    defer(g);
     return true;
 }
 
