@@ -62,8 +62,10 @@ static bool room_made(struct lane *l)
         struct entry *made = NULL, *old;
         if (capacity <= ENTRIES_MAX)
             made = hm_meta_alloc(capacity * sizeof *made);
-        if (made == NULL || !hm_lock_acquire(&l->lock))
+        if (made == NULL || !hm_lock_acquire(&l->lock)) {
+            hm_meta_free(made, capacity * sizeof *made);
             return false;
+        }
         old = made;
         if (l->capacity == before) { /* else another thread was first */
             for (uint32_t i = 0; i < l->count; i++)
