@@ -8,12 +8,13 @@ use warnings;
 use Exporter 'import';
 use File::Temp;
 use FindBin;
+use IO::Handle;
 use JSON::PP ();
 use POSIX ();
 use Test::More;
 
 our @EXPORT = qw($top $build $library $scratch hakmem json_of needs has_tool needs_library
-    slurp spew helped compiled);
+    needs_pages started preloaded slurp spew helped compiled);
 
 our $top     = $ENV{HM_SRCDIR}   || "$FindBin::Bin/../..";
 our $build   = $ENV{HM_BUILDDIR} || '.';
@@ -72,6 +73,39 @@ sub has_tool {
 sub needs {
     has_tool($_) or plan(skip_all => "needs $_") for @_;
     return;
+}
+
+# Ends the script, passed, where processes cannot have statistics pages.
+sub needs_pages {
+    return if -r $library && -d '/dev/shm' && -w _;
+    note('no more without libhakmem.so and /dev/shm');
+    done_testing();
+    exit;
+}
+
+# Starts a program to talk to: { pid, to, from }.
+sub started {
+    my @command = @_;
+    pipe my $from, my $out or die "pipe: $!\n";
+    pipe my $in,   my $to  or die "pipe: $!\n";
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        open STDIN,  '<&', $in  or die "stdin: $!\n";
+        open STDOUT, '>&', $out or die "stdout: $!\n";
+        close $_ for $from, $to, $in, $out;
+        alarm HANG_SECONDS;
+        exec { $command[0] } @command or POSIX::_exit(99);
+    }
+    close $_ for $in, $out;
+    $to->autoflush;
+    return { pid => $pid, to => $to, from => $from };
+}
+
+# The same under the library with these options.
+sub preloaded {
+    my ($options, @command) = @_;
+    local @ENV{qw(LD_PRELOAD HAKMEM_OPTIONS)} = ($library, $options);
+    return started(@command);
 }
 
 sub needs_library {

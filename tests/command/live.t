@@ -6,7 +6,6 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin;
 use Command;
-use IO::Handle;
 use Test::More;
 
 helped('trim');
@@ -17,34 +16,10 @@ like(hakmem('trim', 4194305)->{err}, qr/there is no process/, '... one that ther
 like(hakmem('trim', $$)->{err}, qr/no statistics page/, '... and that opted in');
 is(hakmem('set', $$)->{status}, 2, 'set: needs a setting');
 
-unless (-r $library && -d '/dev/shm' && -w _) {
-    note('no more without libhakmem.so and /dev/shm');
-    done_testing();
-    exit;
-}
+needs_pages();
 
 my $dir = "/dev/shm/hakmem-$>";
 
-# A program that says a line when it has come so far, and goes on when it is told to.
-# { pid, in, out }
-sub start {
-    my ($options, @command) = @_;
-    pipe my $from, my $out or die "pipe: $!\n";
-    pipe my $in,   my $to  or die "pipe: $!\n";
-    my $pid = fork;
-    die "fork: $!\n" unless defined $pid;
-    if ($pid == 0) {
-        open STDIN,  '<&', $in  or die "stdin: $!\n";
-        open STDOUT, '>&', $out or die "stdout: $!\n";
-        close $_ for $from, $to, $in, $out;
-        @ENV{qw(LD_PRELOAD HAKMEM_OPTIONS)} = ($library, $options);
-        alarm 300;
-        exec @command or POSIX::_exit(99);
-    }
-    close $_ for $in, $out;
-    $to->autoflush;
-    return { pid => $pid, to => $to, from => $from };
-}
 sub hears { my $line = readline $_[0]->{from}; chomp $line if defined $line; return $line }
 sub go_on { print { $_[0]->{to} } "\n"; return }
 sub stop { go_on($_[0]) if $_[1]; close $_[0]->{to}; waitpid $_[0]->{pid}, 0; return $? }
@@ -59,7 +34,7 @@ END
 
 # --- trim and set on an idle process -------------------------------------------------------
 
-my $idle = start('stats_page=yes,trim_interval=1h', $^X, '-e', $perl);
+my $idle = preloaded('stats_page=yes,trim_interval=1h', $^X, '-e', $perl);
 my $pid = hears($idle);
 is($pid, $idle->{pid}, 'a process runs');
 my @file = stat "$dir/$pid";
@@ -88,14 +63,14 @@ like(hakmem('trim', $pid)->{err}, qr/there is no process/, '... which nobody fin
 # Asked while it becomes one program after the other, as scripts do that start others.
 $ENV{CHAIN} = '$| = 1; my $n = shift; print "1\n" if $n == 9;'
     . 'exec $^X, "-e", $ENV{CHAIN}, $n - 1 if $n; readline STDIN';
-my $chain = start('stats_page=yes', $^X, '-e', $ENV{CHAIN}, 9);
+my $chain = preloaded('stats_page=yes', $^X, '-e', $ENV{CHAIN}, 9);
 hears($chain);
 is(hakmem('trim', $chain->{pid})->{status}, 0, 'it answers while it is one program after the other');
 stop($chain, 1);
 
 # --- exec, fork, and a process that is killed ------------------------------------------------
 
-my $exec = start('stats_page=yes', $^X, '-e',
+my $exec = preloaded('stats_page=yes', $^X, '-e',
     '$| = 1; print "1\n"; readline STDIN; exec $^X, "-e", q($| = 1; print "2\n"; readline STDIN)');
 hears($exec);
 my $inode = (stat "$dir/$exec->{pid}")[1];
@@ -105,7 +80,7 @@ isnt((stat "$dir/$exec->{pid}")[1], $inode, 'exec: a page of its own');
 is(hakmem('trim', $exec->{pid})->{status}, 0, '... that is served');
 stop($exec, 1);
 
-my $leave = start('stats_page=yes', $^X, '-e',
+my $leave = preloaded('stats_page=yes', $^X, '-e',
     '$| = 1; delete $ENV{LD_PRELOAD}; print "1\n"; readline STDIN;'
     . 'exec $^X, "-e", q($| = 1; print "2\n"; readline STDIN)');
 hears($leave);
@@ -115,7 +90,7 @@ like(hakmem('trim', $leave->{pid})->{err}, qr/no statistics page/,
     'exec without the library: no page, although the number and start time are the same');
 stop($leave, 1);
 
-my $parent = start('stats_page=yes', $^X, '-e', <<'END');
+my $parent = preloaded('stats_page=yes', $^X, '-e', <<'END');
 $| = 1;
 my $pid = fork;
 if ($pid == 0) {
@@ -137,13 +112,13 @@ isnt((stat "$dir/$child")[1], (stat "$dir/$parent->{pid}")[1], '... of its own')
 stop($parent, 1);
 ok(!-e "$dir/$child" && !-e "$dir/$parent->{pid}", '... and both go');
 
-my $killed = start('stats_page=yes', $^X, '-e', $perl);
+my $killed = preloaded('stats_page=yes', $^X, '-e', $perl);
 hears($killed);
 kill 9, $killed->{pid};
 stop($killed);
 ok(-e "$dir/$killed->{pid}", 'killed: the page stays');
 like(hakmem('trim', $killed->{pid})->{err}, qr/there is no process/, '... but is not believed');
-my $next = start('stats_page=yes', $^X, '-e', $perl);
+my $next = preloaded('stats_page=yes', $^X, '-e', $perl);
 hears($next);
 ok(!-e "$dir/$killed->{pid}", '... and the next process removes it');
 
@@ -179,7 +154,7 @@ int main(void)
 END
         "$build/.libs/libhakmem.a", '-pthread');
     skip('a static program cannot be made here', 1) unless $static;
-    my $busy = start('stats_page=yes', $static);
+    my $busy = preloaded('stats_page=yes', $static);
     hears($busy);
     is(hakmem('trim', $busy->{pid})->{status}, 0, 'static: answered by whoever takes the slow path');
     stop($busy, 1);
@@ -187,7 +162,7 @@ END
 
 # --- Who has none ------------------------------------------------------------------------------
 
-my $off = start('stats_page=no', $^X, '-e', $perl);
+my $off = preloaded('stats_page=no', $^X, '-e', $perl);
 hears($off);
 ok(!-e "$dir/$off->{pid}", 'off: no page');
 stop($off, 1);

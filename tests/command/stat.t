@@ -12,11 +12,7 @@ is(hakmem('stat', '--format=xml')->{status}, 2, 'stat refuses an unknown format'
 is(hakmem('stat', '0')->{status}, 2, '... and what is no process');
 is(hakmem('stat', $$)->{status}, 1, '... and one without a page');
 
-unless (-r $library && -d '/dev/shm' && -w _) {
-    note('no more without libhakmem.so and /dev/shm');
-    done_testing();
-    exit;
-}
+needs_pages();
 
 # A process that waits, with a name that every form has to take care of.
 my $name = 'a"b\\c d';
@@ -30,22 +26,12 @@ readline STDIN;
 1;
 END
 my $end = "$scratch/end";
-pipe my $from, my $out or die "pipe: $!\n";
-pipe my $in,   my $to  or die "pipe: $!\n";
-my $pid = fork;
-die "fork: $!\n" unless defined $pid;
-if ($pid == 0) {
-    open STDIN,  '<&', $in  or die "stdin: $!\n";
-    open STDOUT, '>&', $out or die "stdout: $!\n";
-    open STDERR, '>',  $end or die "stderr: $!\n";
-    close $_ for $from, $to, $in, $out;
-    alarm 300;
-    exec "$build/command/hakmem", 'run', '--stats', '--', $^X, '-e',
-        '$0 = shift; do shift or die "$!\n"', $name, $script
-        or POSIX::_exit(99);
-}
-close $_ for $in, $out;
-is(readline $from, "ready\n", 'a process runs with --stats');
+my $process = started(
+    'sh', '-c', 'exec "$@" 2>"$0"', $end, "$build/command/hakmem", 'run', '--stats', '--', $^X,
+    '-e', '$0 = shift; do shift or die "$!\n"', $name, $script
+);
+my $pid = $process->{pid};
+is(readline $process->{from}, "ready\n", 'a process runs with --stats');
 
 # --- JSON ------------------------------------------------------------------------------------
 
@@ -110,7 +96,7 @@ cmp_ok($metric, '>', 0, '... and there are slabs');
 
 # --- The end of it ------------------------------------------------------------------------------
 
-close $to;
+close $process->{to};
 waitpid $pid, 0;
 is($?, 0, 'the process ends');
 like(slurp($end), qr/^hakmem [\d.]+, profile default$/m, '... with statistics on standard error');

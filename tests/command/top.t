@@ -17,30 +17,15 @@ my $none = hakmem('top', '-b', '-n', 1, $$);
 is($none->{status}, 1, 'a process without a page');
 like($none->{out}, qr/^ +$$  does not answer, or has no page$/m, '... is shown as one');
 
-unless (-r $library && -d '/dev/shm' && -w _) {
-    note('no more without libhakmem.so and /dev/shm');
-    done_testing();
-    exit;
-}
+needs_pages();
 
 # A process that works until its input ends, of a name of its own.
 sub start {
     my ($name, $code) = @_;
-    pipe my $from, my $out or die "pipe: $!\n";
-    pipe my $in,   my $to  or die "pipe: $!\n";
-    my $pid = fork;
-    die "fork: $!\n" unless defined $pid;
-    if ($pid == 0) {
-        open STDIN,  '<&', $in  or die "stdin: $!\n";
-        open STDOUT, '>&', $out or die "stdout: $!\n";
-        close $_ for $from, $to, $in, $out;
-        @ENV{qw(LD_PRELOAD HAKMEM_OPTIONS)} = ($library, 'stats_page=yes');
-        alarm 300;
-        exec $^X, '-e', '$| = 1; $0 = shift; ' . $code, $name or POSIX::_exit(99);
-    }
-    close $_ for $in, $out;
-    readline $from;
-    return { pid => $pid, to => $to };
+    my $process =
+        preloaded('stats_page=yes', $^X, '-e', '$| = 1; $0 = shift; ' . $code, $name);
+    readline $process->{from};
+    return $process;
 }
 my $small = start('small', 'print "1\n"; readline STDIN');
 my $large = start('large', <<'END');

@@ -6,7 +6,6 @@ use warnings;
 use FindBin;
 use lib $FindBin::Bin;
 use Command;
-use IO::Handle;
 use Test::More;
 
 helped('why');
@@ -49,22 +48,11 @@ int main(void)
 }
 END
 
+# A program that has said that it is ready.
 sub start {
-    my ($options, @command) = @_;
-    pipe my $from, my $out or die "pipe: $!\n";
-    pipe my $in,   my $to  or die "pipe: $!\n";
-    my $pid = fork // die "fork: $!\n";
-    if ($pid == 0) {
-        open STDIN,  '<&', $in  or die "stdin: $!\n";
-        open STDOUT, '>&', $out or die "stdout: $!\n";
-        close $_ for $from, $to, $in, $out;
-        @ENV{qw(LD_PRELOAD HAKMEM_OPTIONS)} = ($library, $options);
-        alarm 300;
-        exec { $command[0] } @command or POSIX::_exit(99);
-    }
-    close $_ for $in, $out;
-    readline $from;
-    return { pid => $pid, to => $to, from => $from };
+    my $process = preloaded(@_);
+    readline $process->{from};
+    return $process;
 }
 sub stop { close $_[0]->{to}; waitpid $_[0]->{pid}, 0; return }
 
