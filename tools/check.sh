@@ -60,10 +60,11 @@ stage autogen autogen ../../autogen.sh
 stage distcheck release build_and_test_tarball
 stage gcc gcc build_and_test --enable-debug --enable-werror
 stage analyze gcc ../../tools/analyze.sh .
-stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
 
-# What finds mistakes finds them early, and makes a program ten times slower.
+# All of the work twice is enough; and what finds mistakes finds them early, and makes a
+# program ten times slower.
 export HM_TEST_SCALE=${HM_TEST_SCALE:-0.1}
+stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
 stage valgrind release under_valgrind
 stage packages release packages
 stage asan asan build_and_test --enable-debug --enable-sanitizer=address,undefined
