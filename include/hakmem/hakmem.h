@@ -62,9 +62,9 @@ int hakmem_option_set(const char *name, const char *value);
 
 /**
  * Gives free memory back to the system now: what this thread's cache and parked caches
- * hold, BigCache, free runs of slabs, whole free pages inside slabs, empty SuperSlabs, all
- * regardless of trim_interval and page_purge.
- * Other running threads' caches stay theirs. May take milliseconds.
+ * hold, BigCache, free runs of slabs, whole free pages inside slabs, empty SuperSlabs,
+ * all of it regardless of trim_interval and page_purge. Other running threads' caches
+ * stay theirs. May take milliseconds.
  * @return bytes that went back to the system
  */
 size_t hakmem_trim(void);
