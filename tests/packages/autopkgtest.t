@@ -15,11 +15,15 @@ my $dir = "$build/autopkgtest";
 remove_tree($dir);
 my @debs = map { deb($_) } @packages;
 my ($source) = glob "$build/packages/build/*.dsc";
+# What runs the scripts of tests/preload again, which `make check` has run in this tree.
+my $known = 'upstream-preload';
 # Its own status also says that a test was skipped.
-my $status = system("autopkgtest -q -o $dir -B @debs $source -- null >$dir.log 2>&1");
+my $status =
+    system("autopkgtest -q -o $dir --skip-test=$known -B @debs $source -- null >$dir.log 2>&1");
 
 # A line is a test's name, and PASS, SKIP, FAIL or FLAKY, and why.
 my %expected = map { $_ => 1 } map { split ' ' } slurp("$top/debian/tests/control") =~ /^Tests: (.*)/mg;
+delete $expected{$known};
 for (-e "$dir/summary" ? lines("$dir/summary") : ()) {
     my ($test, $result, $why) = /^(\S+) +(\S+) *(.*)/ or next;
     delete $expected{$test} or next;
