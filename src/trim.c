@@ -106,7 +106,7 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
         atomic_compare_exchange_strong_explicit(
             &last_pass, &last, now, memory_order_relaxed, memory_order_relaxed))
         hm_trim_pass();
-    /* After the pass: what is mapped now bounds what the cache may hold. */
+    /* After the pass: what is resident now bounds what the cache may hold. */
     uint32_t asked = hm_load_relaxed(&hm_trim_counts.asked);
     if (tc->asked != asked) {
         tc->asked = asked;

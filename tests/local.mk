@@ -367,7 +367,7 @@ endif
 EXTRA_DIST += tests/misuse/Catalogue.pm tests/misuse/catalogue.golden tests/misuse/compare.pl
 EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
 	tests/static/static.t tests/cmocka/cmocka.h \
-	tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
+	tests/hide.h tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
 	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
 	tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \

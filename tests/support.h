@@ -37,6 +37,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hide.h"
+
 #include <hakmem/hakmem.h>
 
 #ifdef __cplusplus
@@ -137,23 +139,6 @@ void free_aligned_sized(void *ptr, size_t alignment, size_t size);
             return 0;                       \
         }                                   \
     } while (0)
-
-/* ---- Hiding from the compiler --------------------------------------------------------
- * It knows malloc: it removes pairs whose result nobody sees, believes that malloc does
- * not fail, and warns of the very mistakes that the misuse tests make. */
-
-static inline void *hide(const void *ptr)
-{
-    void *p = (void *)(uintptr_t)ptr;
-    __asm__ volatile("" : "+r"(p) : : "memory");
-    return p;
-}
-
-static inline size_t hide_size(size_t size)
-{
-    __asm__ volatile("" : "+r"(size));
-    return size;
-}
 
 static inline bool is_aligned(const void *ptr, size_t alignment)
 {

@@ -4,6 +4,8 @@
 #ifndef HM_TEST_CATALOGUE_H
 #define HM_TEST_CATALOGUE_H
 
+#include "../hide.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,19 +62,5 @@ void keep_out(const void *from, size_t size); /* no block may ever lie there */
 bool holds_secret(const void *from, size_t size);
 /* A function of the allocator's; without one, the case ends as absent. */
 void *function(const char *name);
-
-/* The compiler knows malloc, and warns of just what is done here. */
-static inline void *hide(const void *ptr)
-{
-    void *p = (void *)(uintptr_t)ptr;
-    __asm__ volatile("" : "+r"(p) : : "memory");
-    return p;
-}
-
-static inline size_t hide_size(size_t size)
-{
-    __asm__ volatile("" : "+r"(size));
-    return size;
-}
 
 #endif
