@@ -231,6 +231,14 @@ static UNUSED long scaled(long amount)
     return result < 1 ? 1 : (long)result;
 }
 
+/* The same, unless a variable of its own says how much. */
+static UNUSED long amount(const char *variable, long usual)
+{
+    const char *text = getenv(variable);
+    long told = text != NULL ? atol(text) : 0;
+    return told > 0 ? told : scaled(usual);
+}
+
 /* ---- Threads -------------------------------------------------------------------------
  */
 

@@ -2,7 +2,9 @@
 /* fork while other threads are in the middle of malloc and free. The child has one
  * thread, all the memory, and none of the other threads' hands: it must be able to
  * allocate, to free what any thread had, to start threads and to fork again; the parent
- * must not notice. */
+ * must not notice.
+ *
+ * HM_TEST_FORKS is how often that happens in the first case. */
 #include "../support.h"
 
 #include <spawn.h>
@@ -120,8 +122,9 @@ static void fork_and_join(void (*body)(int), int argument)
 static void fork_under_load(void *arg)
 {
     (void)arg;
+    long forks = amount("HM_TEST_FORKS", 60);
+    alarm((unsigned)forks + hang_seconds());
     start_workers();
-    long forks = scaled(60);
     for (long i = 0; i < forks; i++) {
         fork_and_join(live_and_fork_again, i % 10 == 0 ? 4 : 0);
         use_the_heap();

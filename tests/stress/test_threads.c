@@ -54,25 +54,29 @@ static void execute(struct testament *t)
     }
 }
 
-static void blocks_of_2400_dead_threads_live_on(void **state)
+static void blocks_of_ten_thousand_dead_threads_live_on(void **state)
 {
     (void)state;
-    enum { GROUP = 40, GROUPS = 60 };
-    static struct testament testaments[GROUPS][GROUP];
-    for (size_t g = 0; g < GROUPS; g++) {
+    enum { GROUP = 40 };
+    size_t groups = (size_t)(scaled(10000) + GROUP - 1) / GROUP;
+    struct testament *all = calloc(groups * GROUP, sizeof *all);
+    assert_non_null(all);
+    for (size_t g = 0; g < groups; g++) {
+        struct testament *group = &all[g * GROUP];
         for (size_t i = 0; i < GROUP; i++)
-            testaments[g][i].seed = g * GROUP + i;
-        run_threads(GROUP, allocate_and_die, testaments[g], sizeof(testaments[g][0]));
+            group[i].seed = g * GROUP + i;
+        run_threads(GROUP, allocate_and_die, group, sizeof *group);
         /* Half of the blocks are freed at once, by this thread, half after all. */
         for (size_t i = 0; i < GROUP; i += 2)
-            execute(&testaments[g][i]);
-        if (g % 10 == 0)
+            execute(&group[i]);
+        if (g % 25 == 0)
             assert_true(is_sound());
     }
-    for (size_t g = 0; g < GROUPS; g++) {
-        for (size_t i = 1; i < GROUP; i += 2)
-            execute(&testaments[g][i]);
-    }
+    assert_true(is_sound());
+    for (size_t i = 1; i < groups * GROUP; i += 2)
+        execute(&all[i]);
+    free(all);
+    assert_true(is_sound());
 }
 
 static void *come_and_go(void *arg)
@@ -384,7 +388,7 @@ static void cancelled_threads_free_in_their_cleanup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_of_2400_dead_threads_live_on),
+        cmocka_unit_test(blocks_of_ten_thousand_dead_threads_live_on),
         cmocka_unit_test(dead_threads_leave_no_memory_behind),
         cmocka_unit_test(a_thousand_threads_at_once_cost_little_more_than_they_hold),
         cmocka_unit_test(destructors_may_free_and_allocate_in_every_round),
