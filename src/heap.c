@@ -213,6 +213,10 @@ static noreturn void misuse_in_superslab(struct hm_superslab *ss, const char *p,
     struct hm_slab *run = hm_superslab_slab_of(ss, p);
     size_t offset = (size_t)(p - run->base), start = 0;
     size_t size = (size_t)run->units << HM_UNIT_SHIFT;
+    /* Free units may have been in no run yet, or in one that is shorter now (S4). */
+    size_t first = (size_t)(run - ss->slabs) << HM_UNIT_SHIFT;
+    if (run->base != ss->base + first || offset >= size)
+        hm_fail_misuse(call, p, "not allocated by hakmem");
     if (run->cls != 0 && run->cls != HM_STATE_MEDIUM) {
         size = hm_classes[run->cls].size;
         start = hm_class_index(run->cls, offset) * size;

@@ -552,6 +552,28 @@ static void a_pointer_into_a_freed_block_is_stopped(void **state)
     assert_int_equal(missed, 0);
 }
 
+/* What realloc cut off, and units that nothing was ever in: both lie in a SuperSlab. */
+static void pass_what_was_cut_off(const struct instance *it)
+{
+    char *p = malloc(it->size), *q = realloc(p, it->size / 4);
+    REQUIRE(p != NULL && q == p);
+    it->call->make(tell(q + it->offset));
+}
+
+static void a_pointer_to_units_that_nobody_has_is_stopped(void **state)
+{
+    (void)state;
+    static const size_t offsets[] = {64 * KIB, 112 * KIB, 112 * KIB + 16, 300 * KIB};
+    int missed = 0;
+    for (size_t i = 0; i < COUNT(offsets); i++)
+        for (size_t c = 0; c < 4; c++) {
+            struct instance it = {pass_what_was_cut_off, &calls[c], NULL, 200 * KIB,
+                                  offsets[i]};
+            missed += misses(&it, FOREIGN);
+        }
+    assert_int_equal(missed, 0);
+}
+
 /* ---- No misuse
  * --------------------------------------------------------------------------------- */
 
@@ -617,6 +639,7 @@ int main(void)
         cmocka_unit_test(every_call_stops_at_a_pointer_into_a_block),
         cmocka_unit_test(a_pointer_into_an_aligned_block_is_stopped),
         cmocka_unit_test(a_pointer_into_a_freed_block_is_stopped),
+        cmocka_unit_test(a_pointer_to_units_that_nobody_has_is_stopped),
         cmocka_unit_test(a_live_block_with_a_freed_block_s_bytes_can_be_freed),
         cmocka_unit_test(an_address_that_comes_back_can_be_freed_each_time),
     };
