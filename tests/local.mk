@@ -49,6 +49,7 @@ heap_cppflags = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_
 unit_tests = \
 	tests/unit/test_big \
 	tests/unit/test_bits \
+	tests/unit/test_canary \
 	tests/unit/test_check \
 	tests/unit/test_conf \
 	tests/unit/test_conf_app \
@@ -64,8 +65,11 @@ unit_tests = \
 	tests/unit/test_meta \
 	tests/unit/test_option \
 	tests/unit/test_process \
+	tests/unit/test_quarantine \
+	tests/unit/test_random \
 	tests/unit/test_region \
 	tests/unit/test_report \
+	tests/unit/test_secure \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
 	tests/unit/test_slab_threads \
@@ -81,6 +85,8 @@ tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
 tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
+tests_unit_test_canary_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_canary_LDADD = $(unit_ldadd)
 tests_unit_test_check_CPPFLAGS = $(heap_cppflags)
 tests_unit_test_check_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
@@ -113,10 +119,21 @@ tests_unit_test_option_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_option_LDADD = $(unit_ldadd)
 tests_unit_test_process_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_process_LDADD = $(unit_ldadd)
+# What a lane of it grows by goes through the test.
+tests_unit_test_quarantine_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_meta_alloc
+tests_unit_test_quarantine_LDADD = $(unit_ldadd)
+tests_unit_test_random_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_random_LDADD = $(unit_ldadd)
 tests_unit_test_region_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_region_LDADD = $(unit_ldadd)
 tests_unit_test_report_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_report_LDADD = $(unit_ldadd)
+# What a process finds out about itself at its start goes through the test.
+tests_unit_test_secure_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_secure_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_start_facts \
+	-Wl,--wrap=hm_conf_load
+tests_unit_test_secure_LDADD = $(unit_ldadd)
 tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sizeclass_LDADD = $(unit_ldadd)
 tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)
