@@ -35,3 +35,14 @@ uint32_t hm_bits_count(const uint64_t *map, uint32_t from, uint32_t count)
     }
     return n;
 }
+
+uint32_t hm_bits_partial(const uint64_t *map, uint32_t from, uint32_t count,
+                         uint32_t group)
+{
+    uint32_t n = 0;
+    for (uint32_t end = from + count; from < end; from += group) {
+        uint32_t set = hm_bits_count(map, from, group);
+        n += set < group ? set : 0;
+    }
+    return n;
+}

@@ -12,5 +12,9 @@ uint32_t hm_bits_next(const uint64_t *map, uint32_t from, uint32_t limit, bool s
 void hm_bits_change(uint64_t *map, uint32_t from, uint32_t count, bool set);
 /* Set bits among `count`. */
 uint32_t hm_bits_count(const uint64_t *map, uint32_t from, uint32_t count);
+/* Set bits of groups of which not all are set. The groups have `group` bits each, from a
+ * multiple of that on. */
+uint32_t hm_bits_partial(const uint64_t *map, uint32_t from, uint32_t count,
+                         uint32_t group);
 
 #endif

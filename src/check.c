@@ -116,7 +116,13 @@ static void check_superslab(struct hm_superslab *ss)
         check_neighbours(ss, ss->next);
     if (ss->prev != NULL)
         check_neighbours(ss->prev, ss);
-    uint32_t u = 0;
+    uint32_t u = 0, page = hm_superslab_page_units();
+    for (; u < ss->units; u += page) {
+        uint32_t dirty = hm_bits_count(ss->dirty_map, u, page);
+        uint32_t clean = hm_bits_count(ss->free_map, u, page) - dirty;
+        holds(clean == 0 || clean == page, "S2: clean in a page that is resident", ss);
+    }
+    u = 0;
     while ((u = hm_bits_next(ss->free_map, u, ss->units, true)) < ss->units) {
         holds(states_are_zero(ss, (size_t)u << HM_UNIT_SHIFT,
                               (size_t)(u + 1) << HM_UNIT_SHIFT),

@@ -90,6 +90,7 @@ HM_SOURCES = \
 	src/slab.h \
 	src/superslab.c \
 	src/superslab.h \
+	src/superslab_pages.c \
 	src/symbol.c \
 	src/symbol.h \
 	src/sys.c \

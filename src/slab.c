@@ -455,9 +455,11 @@ static bool all_free(struct hm_slab *slab, size_t from, size_t to)
 /* The slab is CURRENT for the calling thread: its free blocks stay free (B2). */
 static size_t purge_slab(struct hm_slab *slab)
 {
-    size_t bytes = 0, size = (size_t)slab->units << HM_UNIT_SHIFT, start = 0;
-    for (size_t at = 0; at <= size; at += hm_os_page) {
-        if (at < size && all_free(slab, at, at + hm_os_page))
+    /* Where pages are larger than units, the slab's ends are in pages of others, too. */
+    size_t bytes = 0, size = (size_t)slab->units << HM_UNIT_SHIFT;
+    size_t start = hm_round_up((uintptr_t)slab->base, hm_os_page) - (uintptr_t)slab->base;
+    for (size_t at = start; at <= size; at += hm_os_page) {
+        if (at + hm_os_page <= size && all_free(slab, at, at + hm_os_page))
             continue;
         if (at > start && hm_os_purge(slab->base + start, at - start))
             bytes += at - start;

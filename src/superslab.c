@@ -95,6 +95,7 @@ static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t a
 {
     uint32_t dirty = ss->dirty_units == 0 ? 0 : hm_bits_count(ss->dirty_map, at, count);
     HM_ASSERT(hm_bits_count(ss->free_map, at, count) == count);
+    hm_superslab_settle(ss, at, count, false);
     hm_bits_change(ss->free_map, at, count, false);
     if (dirty != 0)
         hm_bits_change(ss->dirty_map, at, count, false);
@@ -103,6 +104,7 @@ static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t a
     ss->dirty_units -= dirty;
     hm_sub_relaxed(&hm_superslab_counts.dirty_units, dirty);
     hm_add_relaxed(&hm_superslab_counts.used_units, count);
+    hm_superslab_settle(ss, at, count, true);
     ss->free_units -= count;
     if (ss->free_units == 0) {
         list_remove(&sh->available[ss->kind], ss);
@@ -116,6 +118,7 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
                        uint32_t count, bool dirty)
 {
     HM_ASSERT(hm_bits_count(ss->free_map, at, count) == 0);
+    hm_superslab_settle(ss, at, count, false);
     hm_bits_change(ss->free_map, at, count, true);
     if (dirty) {
         hm_bits_change(ss->dirty_map, at, count, true);
@@ -125,6 +128,7 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
         ss->dirty_units += count;
         hm_add_relaxed(&hm_superslab_counts.dirty_units, count);
     }
+    hm_superslab_settle(ss, at, count, true);
     if (ss->free_units == 0) {
         list_remove(&sh->full[ss->kind], ss);
         list_insert(&sh->available[ss->kind], ss, true);
@@ -183,16 +187,11 @@ static struct hm_slab *make_run(struct hm_superslab *ss, uint32_t at,
     return run;
 }
 
-static enum hm_kind kind_of(unsigned cls)
-{
-    return hm_class_is_small(cls) ? HM_KIND_SMALL : HM_KIND_LARGE;
-}
-
 /* Caller holds the lock. */
 static struct hm_slab *take_from(struct shard *sh, const struct hm_run_request *want,
                                  bool *zeroed)
 {
-    struct hm_superslab *ss = sh->available[kind_of(want->cls)];
+    struct hm_superslab *ss = sh->available[hm_kind_of(want->cls)];
     for (; ss != NULL; ss = ss->next) {
         if (ss->longest < want->units)
             continue;
@@ -357,7 +356,7 @@ struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
     if (run != NULL)
         return run;
     struct shard *sh = &shards[want->shard];
-    struct hm_superslab *ss = superslab_map(want->shard, kind_of(want->cls));
+    struct hm_superslab *ss = superslab_map(want->shard, hm_kind_of(want->cls));
     if (ss == NULL)
         return NULL;
     if (!hm_lock_acquire(&sh->lock)) {
@@ -458,7 +457,7 @@ static bool is_due(uint32_t freed_at, uint32_t deadline)
  * which may be larger than units. Caller holds the lock. */
 static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *ss)
 {
-    uint32_t at = 0, page = (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
+    uint32_t at = 0, page = hm_superslab_page_units();
     while (sw->count < HM_ARRAY_LEN(sw->claims) && ss->dirty_units > 0 &&
            (at = hm_bits_next(ss->dirty_map, at, ss->units, true)) < ss->units) {
         uint32_t end = hm_bits_next(ss->dirty_map, at, ss->units, false), stop = at;

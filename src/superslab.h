@@ -10,7 +10,9 @@
  *    way back to the system. head[u] is the first unit of the run that u is in, written
  *    before any block of the run exists.
  * S2 dirty_map is a subset of free_map: free units that may hold other bytes than zero
- *    and are resident. A free unit that is not dirty reads as zero and costs no memory.
+ *    or are resident. A free unit that is not dirty reads as zero and costs no memory.
+ *    Where a page of the kernel is several units, its free units are all dirty unless
+ *    all of the page is free and none is.
  * S3 free_units == popcount(free_map). A SuperSlab is on its shard's list of its kind
  *    exactly while free_units > 0; the list is in address order.
  * S4 Descriptors are type-stable: once made, the memory stays a hm_superslab with its
@@ -23,6 +25,7 @@
 #ifndef HM_SUPERSLAB_H
 #define HM_SUPERSLAB_H
 
+#include "os.h"
 #include "window.h"
 
 /* One unit's descriptor; that of a run's first unit describes the run. What slab.h calls
@@ -78,7 +81,8 @@ struct hm_superslab_counts {
     _Atomic uint64_t peak;             /* most mapped at once */
     _Atomic uint64_t used_units;       /* in runs now */
     _Atomic uint64_t dirty_units;      /* resident free units now */
-    _Atomic uint64_t empty;            /* SuperSlabs wholly free now */
+    _Atomic uint64_t stuck_units; /* of these, in one page with units that are in use */
+    _Atomic uint64_t empty;       /* SuperSlabs wholly free now */
 };
 extern struct hm_superslab_counts hm_superslab_counts;
 
@@ -88,6 +92,31 @@ HM_INLINE uint64_t hm_superslab_mapped(void)
 {
     uint64_t released = hm_load_acquire(&hm_superslab_counts.released);
     return hm_load_relaxed(&hm_superslab_counts.mapped) - released;
+}
+
+/* Units in a page of the kernel, which they may be smaller than. */
+HM_INLINE uint32_t hm_superslab_page_units(void)
+{
+    return (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
+}
+
+/* Before and after units are taken or given back, with the shard's lock held: their
+ * neighbours within a page become dirty when they do not stay untouched (S2). */
+void hm_superslab_settle_slow(struct hm_superslab *ss, uint32_t at, uint32_t count,
+                              bool after);
+HM_INLINE void hm_superslab_settle(struct hm_superslab *ss, uint32_t at, uint32_t count,
+                                   bool after)
+{
+    if (HM_UNLIKELY(hm_superslab_page_units() > 1))
+        hm_superslab_settle_slow(ss, at, count, after);
+}
+
+/* Dirty units that a trim could give back; they are counted apart, so never negative. */
+HM_INLINE uint64_t hm_superslab_purgeable(void)
+{
+    uint64_t stuck = hm_load_relaxed(&hm_superslab_counts.stuck_units);
+    uint64_t dirty = hm_load_relaxed(&hm_superslab_counts.dirty_units);
+    return dirty - hm_min(stuck, dirty);
 }
 
 /* Bytes of the heap that may be resident: runs, and free units that were not purged. */

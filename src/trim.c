@@ -39,7 +39,7 @@ size_t hm_trim_pass(void)
 
 bool hm_trim_anything_left(void)
 {
-    return hm_load_relaxed(&hm_superslab_counts.dirty_units) > 0 ||
+    return hm_superslab_purgeable() > 0 ||
            hm_load_relaxed(&hm_big_counts.cached_bytes) > 0 ||
            hm_tcache_parked_untrimmed();
 }
@@ -52,8 +52,7 @@ static void reclaim(uint64_t now)
 {
     uint64_t age = HM_LIVE(trim_interval) / RECLAIM_PART + 1;
     uint64_t last = hm_load_relaxed(&last_reclaim);
-    if (hm_load_relaxed(&hm_superslab_counts.dirty_units) >= RECLAIM_UNITS &&
-        now - last >= age &&
+    if (hm_superslab_purgeable() >= RECLAIM_UNITS && now - last >= age &&
         atomic_compare_exchange_strong_explicit(
             &last_reclaim, &last, now, memory_order_relaxed, memory_order_relaxed))
         hm_add_relaxed(&hm_trim_counts.bytes,
@@ -64,14 +63,14 @@ static void reclaim(uint64_t now)
  * blocks keep the SuperSlabs from being empty. */
 static bool much_is_dirty(void)
 {
-    return hm_load_relaxed(&hm_superslab_counts.dirty_units) * DIRTY_PART >
+    return hm_superslab_purgeable() * DIRTY_PART >
            hm_superslab_mapped() * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
 }
 
 static bool watch_worth(struct hm_tcache *tc)
 {
     uint64_t cached = hm_load_relaxed(&hm_big_counts.cached_bytes);
-    uint64_t dirty = hm_load_relaxed(&hm_superslab_counts.dirty_units) << HM_UNIT_SHIFT;
+    uint64_t dirty = hm_superslab_purgeable() << HM_UNIT_SHIFT;
     uint64_t all = hm_superslab_resident() + hm_load_relaxed(&hm_big_counts.live_bytes);
     uint64_t free = dirty + cached;
     bool enough = tc->watched != 0 || free * WATCH_PART >= all + cached;

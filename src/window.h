@@ -35,6 +35,11 @@ typedef _Atomic uint8_t hm_state;
 
 enum hm_kind { HM_KIND_SMALL, HM_KIND_LARGE, HM_KINDS };
 
+HM_INLINE enum hm_kind hm_kind_of(unsigned cls)
+{
+    return hm_class_is_small(cls) ? HM_KIND_SMALL : HM_KIND_LARGE;
+}
+
 /* What the fast path of free needs, in one cache line. [const after hm_window_init] */
 struct hm_window_fast {
     uintptr_t base;        /* first address of the small window */

@@ -366,22 +366,8 @@ static UNUSED __attribute__((noreturn)) void start_again(char *argument)
 /* ---- Memory --------------------------------------------------------------------------
  */
 
-/* Bytes of the process that are resident. By system calls: stdio would allocate. */
-static UNUSED size_t resident_bytes(void)
-{
-    char text[128] = "";
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    unsigned long total = 0, resident = 0;
-    if (n <= 0 || sscanf(text, "%lu %lu", &total, &resident) != 2)
-        return 0;
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Bytes of the process in a row of /proc/self/status. */
+/* Bytes of the process in a row of /proc/self/status. By system calls: stdio would
+ * allocate. */
 static UNUSED size_t status_bytes(const char *row)
 {
     char text[4096] = "";
@@ -391,6 +377,12 @@ static UNUSED size_t status_bytes(const char *row)
     const char *at = strstr(text, row);
     REQUIRE(at != NULL);
     return (size_t)strtoul(at + strlen(row), NULL, 10) * KIB;
+}
+
+/* Bytes of the process that are resident; statm has pages, but whose, under an emulator? */
+static UNUSED size_t resident_bytes(void)
+{
+    return status_bytes("VmRSS:");
 }
 
 /* Leaves the process, for good, `more` bytes beyond what it has. Both limits: an

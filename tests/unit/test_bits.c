@@ -128,6 +128,28 @@ static void change_changes_the_range_and_nothing_else(void **state)
     }
 }
 
+static void check_groups(uint64_t *map, uint32_t place)
+{
+    (void)place;
+    for (uint32_t group = 1; group <= 32; group *= 2) {
+        uint32_t expected = 0;
+
+        for (uint32_t at = 0; at < BITS; at += group) {
+            uint32_t set = naive_count(at, group), partial = set < group ? set : 0;
+
+            assert_int_equal(hm_bits_partial(map, at, group, group), partial);
+            expected += partial;
+        }
+        assert_int_equal(hm_bits_partial(map, 0, BITS, group), expected);
+    }
+}
+
+static void bits_of_partial_groups_are_counted(void **state)
+{
+    (void)state;
+    every_small_map(check_groups);
+}
+
 static void ranges_of_several_words_are_read_right(void **state)
 {
     struct rng r = rng_seed(1);
@@ -158,6 +180,7 @@ int main(void)
         cmocka_unit_test(next_and_count_agree_with_the_model),
         cmocka_unit_test(an_empty_range_has_no_bit),
         cmocka_unit_test(change_changes_the_range_and_nothing_else),
+        cmocka_unit_test(bits_of_partial_groups_are_counted),
         cmocka_unit_test(ranges_of_several_words_are_read_right),
     };
 

@@ -153,6 +153,16 @@ DAMAGE(a_dirty_unit_in_use_is_found, "S2: dirty but not free")
     must_be_found();
 }
 
+DAMAGE(a_clean_unit_in_a_resident_page_is_found, "S2: clean in a page that is resident")
+{
+    hm_os_init(4 * HM_UNIT);
+    use_the_heap();
+    struct hm_slab *run = hm_slab_of(malloc(50000));
+    run->owner->free_map[run->unit / 64] |= (uint64_t)3 << run->unit % 64;
+    run->owner->dirty_map[run->unit / 64] |= (uint64_t)1 << run->unit % 64;
+    must_be_found();
+}
+
 DAMAGE(a_wrong_number_of_free_units_is_found, "S3: free_units")
 {
     use_the_heap();
@@ -365,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_live_block_in_a_free_unit_is_found),
         cmocka_unit_test(a_unit_free_and_in_use_is_found),
         cmocka_unit_test(a_dirty_unit_in_use_is_found),
+        cmocka_unit_test(a_clean_unit_in_a_resident_page_is_found),
         cmocka_unit_test(a_wrong_number_of_free_units_is_found),
         cmocka_unit_test(a_wrong_head_is_found),
         cmocka_unit_test(a_granule_without_owner_is_found),

@@ -98,22 +98,12 @@ IN_CHILD(the_sample_tells_how_much_is_rounding)
     REQUIRE(wanted > 0 && wanted % 33 == 0 && granted == wanted / 33 * 48);
 }
 
-static size_t resident(void)
-{
-    long pages = 0;
-    FILE *in = fopen("/proc/self/statm", "r");
-
-    REQUIRE(in != NULL && fscanf(in, "%*s %ld", &pages) == 1);
-    fclose(in);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* What is resident lies between what is live, all of which is touched here, and the
  * bound; but for the test's own stack and libc's, for which a MiB is plenty. */
 static void within_bounds(size_t resident_before, const struct hakmem_stats *before)
 {
     struct hm_report r = report();
-    size_t grown = resident() - resident_before;
+    size_t grown = resident_bytes() - resident_before;
 
     REQUIRE(grown + MIB >= r.stats.live_bytes - before->live_bytes);
     REQUIRE(grown <= r.stats.resident_bound - before->resident_bound + MIB);
@@ -124,7 +114,7 @@ IN_CHILD(what_is_resident_is_within_the_stated_bound)
     if (HM_TEST_SANITIZED)
         return;
     struct hm_report first = report();
-    size_t before = resident();
+    size_t before = resident_bytes();
 
     for (size_t k = 0; k < COUNT(sizes); k++)
         for (size_t i = 0; i < EACH; i++) {

@@ -280,6 +280,28 @@ IN_CHILD(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay)
     nothing_is_left();
 }
 
+/* What lies at the ends of a slab shares a page with others, then, and stays. */
+IN_CHILD(pages_of_several_units_are_purged_if_they_are_all_within_a_slab)
+{
+    enum { LARGE = HM_CLASSES - 1, PAGE = 4 * HM_UNIT }; /* four blocks in two pages */
+    static struct hm_slot large[4];
+    bool zeroed;
+
+    layers_up("shards = 1\n" CONF);
+    hm_os_init(PAGE);
+    REQUIRE(hm_run_take(&(struct hm_run_request){0, LARGE, 1, HM_UNIT}, &zeroed) != NULL);
+    struct hm_slab *slab = hm_slab_adopt(0, LARGE);
+    char *base = slab->base, *page = (char *)hm_round_up((uintptr_t)base, PAGE);
+
+    REQUIRE(hm_slab_take(slab, large, COUNT(large), false) == COUNT(large));
+    memset(base, 1, COUNT(large) * 2 * HM_UNIT);
+    hm_slab_let_go(slab);
+    hm_slab_give(&large[1], 3);
+    REQUIRE(page == base + 3 * HM_UNIT && hm_slab_purge_pages() == PAGE);
+    REQUIRE(all_bytes(page, PAGE, 0));
+    REQUIRE(all_bytes(base, 3 * HM_UNIT, 1) && all_bytes(page + PAGE, HM_UNIT, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +319,7 @@ int main(void)
         cmocka_unit_test(slabs_of_other_shards_are_adopted_before_a_new_one_is_made),
         cmocka_unit_test(a_block_given_twice_is_found_out),
         cmocka_unit_test(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay),
+        cmocka_unit_test(pages_of_several_units_are_purged_if_they_are_all_within_a_slab),
     };
 
     return RUN_TESTS(tests);

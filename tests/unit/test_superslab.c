@@ -94,7 +94,7 @@ IN_CHILD(zeroed_is_said_of_what_reads_as_zero_only)
     base[0] = 1;
     hm_run_shrink(run, 3);
     hm_run_give(run);
-    REQUIRE(count(&hm_superslab_counts.dirty_units) == 4);
+    REQUIRE(hm_superslab_purgeable() == 4);
     REQUIRE(!take(HM_STATE_MEDIUM, 4, HM_UNIT, &zeroed)->base[HM_UNIT] && !zeroed);
 }
 
@@ -113,7 +113,7 @@ IN_CHILD(zeroed_is_not_inferred_from_a_purge_that_failed)
     if (!refuse_calls(calls, COUNT(calls), EAGAIN))
         return;
     REQUIRE(hm_superslab_trim(now(), 0) == 0);
-    REQUIRE(count(&hm_superslab_counts.dirty_units) == 4);
+    REQUIRE(hm_superslab_purgeable() == 4);
     run = take(HM_STATE_MEDIUM, 4, HM_UNIT, &zeroed);
     REQUIRE(run->base == base && !zeroed);
 }
@@ -200,6 +200,32 @@ static void each_visits_exactly_the_runs_in_use(void)
         REQUIRE(visits[i] == (held[i].run != NULL));
 }
 
+/* S2, by looking at every unit. */
+static void count_stuck(struct hm_superslab *ss, void *stuck)
+{
+    uint32_t page = hm_superslab_page_units();
+
+    for (uint32_t at = 0; at < ss->units; at += page) {
+        uint32_t free = 0, dirty = 0;
+
+        for (uint32_t u = at; u < at + page; u++) {
+            free += ss->free_map[u / 64] >> u % 64 & 1;
+            dirty += ss->dirty_map[u / 64] >> u % 64 & 1;
+        }
+        REQUIRE(dirty == free || (dirty == 0 && free == page));
+        *(uint64_t *)stuck += free < page ? dirty : 0;
+    }
+}
+
+static void pages_are_resident_as_a_whole(void)
+{
+    uint64_t stuck = 0;
+
+    for (unsigned shard = 0; shard < hm_superslab_shards(); shard++)
+        REQUIRE(hm_superslab_each(shard, count_stuck, &stuck));
+    REQUIRE(count(&hm_superslab_counts.stuck_units) == stuck);
+}
+
 static void random_work(uint64_t seed, bool with_trim)
 {
     struct rng r = rng_seed(seed);
@@ -222,6 +248,8 @@ static void random_work(uint64_t seed, bool with_trim)
             hm_superslab_trim(now(), rng_below(&r, 3));
         if (step % 499 == 0)
             each_visits_exactly_the_runs_in_use();
+        if (hm_superslab_page_units() > 1)
+            pages_are_resident_as_a_whole();
     }
 }
 
@@ -238,6 +266,7 @@ static void give_all(void)
     hm_superslab_trim(now(), 0);
     REQUIRE(mapped() == 0);
     REQUIRE(count(&hm_superslab_counts.dirty_units) == 0);
+    REQUIRE(count(&hm_superslab_counts.stuck_units) == 0);
     REQUIRE(count(&hm_superslab_counts.empty) == 0);
 }
 
@@ -263,6 +292,15 @@ IN_CHILD(the_same_outside_the_window)
     give_all();
 }
 
+/* What is purged are whole pages then: the kernel here would purge less, too. */
+IN_CHILD(the_same_with_pages_of_several_units)
+{
+    layers_up("shards = 2\n" CONF);
+    hm_os_init(4 * HM_UNIT);
+    random_work(4, true);
+    give_all();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +315,7 @@ int main(void)
         cmocka_unit_test(runs_never_overlap_and_all_memory_returns),
         cmocka_unit_test(the_same_with_trimming_in_between),
         cmocka_unit_test(the_same_outside_the_window),
+        cmocka_unit_test(the_same_with_pages_of_several_units),
     };
 
     return RUN_TESTS(tests);

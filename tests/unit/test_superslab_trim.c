@@ -3,12 +3,15 @@
 #include "superslab_runs.h"
 #include "walk.h"
 
+/* The least number of units that can be purged by themselves. */
+#define PAGE hm_superslab_page_units()
+
 /* ---- Trimming ------------------------------------------------------------------------ */
 
 IN_CHILD(only_what_is_old_enough_is_purged)
 {
     layers_up("shards = 1\n" CONF);
-    struct hm_slab *young = take_units(2), *old = take_units(2);
+    struct hm_slab *young = take_units(2 * PAGE), *old = take_units(2 * PAGE);
 
     take_units(1);
     hm_store_relaxed(&hm_clock, 1000);
@@ -16,10 +19,10 @@ IN_CHILD(only_what_is_old_enough_is_purged)
     hm_store_relaxed(&hm_clock, 2000);
     hm_run_give(young);
     REQUIRE(hm_superslab_trim(999, 0) == 0);
-    REQUIRE(hm_superslab_trim(1500, 0) == 2 * HM_UNIT);
+    REQUIRE(hm_superslab_trim(1500, 0) == 2 * PAGE * HM_UNIT);
     REQUIRE(hm_superslab_trim(1999, 0) == 0);
-    REQUIRE(hm_superslab_trim(2000, 0) == 2 * HM_UNIT);
-    REQUIRE(count(&hm_superslab_counts.dirty_units) == 0);
+    REQUIRE(hm_superslab_trim(2000, 0) == 2 * PAGE * HM_UNIT);
+    REQUIRE(hm_superslab_purgeable() == 0);
 }
 
 /* Ages are kept as 32 bits of milliseconds: 49 days. */
@@ -28,13 +31,13 @@ IN_CHILD(ages_survive_the_wrap_of_the_clock)
     const uint64_t wrap = (uint64_t)1 << 32;
 
     layers_up("shards = 1\n" CONF);
-    struct hm_slab *run = take_units(2);
+    struct hm_slab *run = take_units(2 * PAGE);
 
     take_units(1);
     hm_store_relaxed(&hm_clock, wrap - 10);
     hm_run_give(run);
     REQUIRE(hm_superslab_trim(wrap - 11, 0) == 0);
-    REQUIRE(hm_superslab_trim(wrap + 10, 0) == 2 * HM_UNIT);
+    REQUIRE(hm_superslab_trim(wrap + 10, 0) == 2 * PAGE * HM_UNIT);
 }
 
 /* After 25 days up the clock's low half is in its upper half, and a unit that was never
@@ -149,6 +152,42 @@ IN_CHILD(larger_pages_than_units_end_a_forced_trim)
 
         REQUIRE(run != NULL && (!zeroed || all_bytes(run->base, bytes(run), 0)));
     }
+}
+
+/* Then neighbours go back together, when the last of them is free and old enough; until
+ * then they count as resident, and what was not purged is not called zero. */
+IN_CHILD(a_page_of_several_units_goes_back_when_all_of_it_is_free)
+{
+    bool zeroed;
+
+    layers_up("shards = 1\n" CONF);
+    hm_os_init(4 * HM_UNIT);
+    struct hm_slab *a = take_units(3), *b = take_units(3), *c = take_units(6);
+    char *base = a->base;
+
+    REQUIRE(count(&hm_superslab_counts.dirty_units) == 0);
+    take_units(1);
+    REQUIRE(count(&hm_superslab_counts.dirty_units) == 3);
+    memset(base, 1, 12 * HM_UNIT);
+
+    hm_store_relaxed(&hm_clock, 1000);
+    hm_run_give(b);
+    REQUIRE(hm_superslab_purgeable() == 0 && hm_superslab_trim(1000, 0) == 0);
+    REQUIRE(count(&hm_superslab_counts.dirty_units) == 6);
+    hm_store_relaxed(&hm_clock, 2000);
+    hm_run_give(a);
+    REQUIRE(hm_superslab_purgeable() == 4 && hm_superslab_trim(1999, 0) == 0);
+    REQUIRE(hm_superslab_trim(2000, 0) == 4 * HM_UNIT);
+    REQUIRE(hm_superslab_purgeable() == 0);
+    REQUIRE(all_bytes(base, 4 * HM_UNIT, 0) && base[4 * HM_UNIT] == 1);
+    hm_run_give(c);
+    REQUIRE(hm_superslab_trim(2000, 0) == 8 * HM_UNIT);
+    REQUIRE(count(&hm_superslab_counts.dirty_units) == 3);
+
+    struct hm_slab *clean = take(HM_STATE_MEDIUM, 10, HM_UNIT, &zeroed);
+    REQUIRE(clean->base == base && zeroed && all_bytes(base, bytes(clean), 0));
+    take(HM_STATE_MEDIUM, 2, HM_UNIT, &zeroed); /* in a page with `clean` */
+    REQUIRE(!zeroed && count(&hm_superslab_counts.stuck_units) == 3);
 }
 
 IN_CHILD(prewarmed_superslabs_are_resident_and_survive_ordinary_trims)
@@ -447,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_program_that_goes_up_and_down_soon_keeps_its_superslabs),
         cmocka_unit_test(a_superslab_comes_back_clean),
         cmocka_unit_test(larger_pages_than_units_end_a_forced_trim),
+        cmocka_unit_test(a_page_of_several_units_goes_back_when_all_of_it_is_free),
         cmocka_unit_test(prewarmed_superslabs_are_resident_and_survive_ordinary_trims),
         cmocka_unit_test(without_memory_the_answer_is_null_and_nothing_is_lost),
         cmocka_unit_test(without_any_memory_the_answer_is_null),
