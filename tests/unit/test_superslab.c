@@ -125,7 +125,8 @@ IN_CHILD(a_run_grows_into_free_units_only)
     bool zeroed;
 
     layers_up("shards = 1\n" CONF);
-    struct hm_slab *a = take_units(2), *b = take_units(2), *c = take_units(1);
+    struct hm_slab *a = take_units(2), *b = take_units(2);
+    struct hm_slab *c = take_units(hm_superslab_page_units()); /* what follows is clean */
 
     REQUIRE(b->unit == a->unit + 2u && c->unit == b->unit + 2u);
     REQUIRE(!hm_run_grow(a, 3, &zeroed));

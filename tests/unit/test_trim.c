@@ -162,6 +162,7 @@ static void parent_and_child(void *unused UNUSED)
 static void a_forks_child_has_a_helper_of_its_own(void **state)
 {
     (void)state;
+    NEED_NO_EMULATOR("its threads");
     test_in_child(parent_and_child);
 }
 
@@ -240,6 +241,7 @@ static void helper_with_signals(void *unused UNUSED)
 static void the_helper_takes_no_signal(void **state)
 {
     (void)state;
+    NEED_NO_EMULATOR("its signal mask");
     test_in_child(helper_with_signals);
 }
 

@@ -150,8 +150,7 @@ int main(void)
 
     if (!is_rerun()) { /* this option, for all of them */
         setenv("HAKMEM_OPTIONS", "trim_interval=20ms", 1);
-        execl("/proc/self/exe", "test_watch", (char *)NULL);
-        return 99;
+        start_again(NULL);
     }
     return RUN_TESTS(tests);
 }
