@@ -356,17 +356,27 @@ static bool read_after_envp(char **envp, struct hm_sys_start *out)
 
 /* The initial stack is argc, that many pointers, NULL, envp, NULL, auxv. The loader's
  * __libc_stack_end points at argc; a static program's may lie up to two words below it,
- * by what _start pushed. argc is recognised as the word that counts those after it. */
+ * by what _start pushed. argc is recognised as the word that counts those after it; on
+ * ARM, where _start puts the address of argv in its place, as that, and a static
+ * program's __libc_stack_end points at the word behind it. */
+#ifdef __arm__
+enum { ARGV_IS_PUSHED = 1 };
+#else
+enum { ARGV_IS_PUSHED = 0 };
+#endif
 static bool read_stack(struct hm_sys_start *out)
 {
-    uintptr_t *word = &__libc_stack_end != NULL ? __libc_stack_end : NULL;
+    uintptr_t *end = &__libc_stack_end != NULL ? __libc_stack_end : NULL;
 
-    for (unsigned i = 0; word != NULL && i < 3; i++, word++) {
+    for (int i = -ARGV_IS_PUSHED; end != NULL && i < 3; i++) {
+        uintptr_t *word = end + i;
         size_t count = 0;
 
         while (word[1 + count] != 0)
             count++;
-        if (count == word[0] && read_after_envp((char **)(word + count + 2), out))
+        bool is_argc = i >= 0 && word[0] == count;
+        bool is_argv = ARGV_IS_PUSHED && word[0] == (uintptr_t)(word + 1);
+        if ((is_argc || is_argv) && read_after_envp((char **)(word + count + 2), out))
             return true;
     }
     return false;
