@@ -29,7 +29,9 @@ AM_CXXFLAGS = -std=c++17 -fsized-deallocation -Wall -Wextra -fno-builtin $(HM_WE
 # debugger nor valgrind can do anything with.
 AM_LDFLAGS = -no-install -pthread
 
-test_includes = -I$(top_srcdir)/include $(HM_COMPAT_CPPFLAGS) $(CMOCKA_CFLAGS)
+# Where a long has 32 bits, an emulator passes on what its host's file systems have in 64.
+test_includes = -D_FILE_OFFSET_BITS=64 -I$(top_srcdir)/include $(HM_COMPAT_CPPFLAGS) \
+	$(CMOCKA_CFLAGS)
 # With a sanitizer, what is tested is the internal library, under its own names.
 if SANITIZER
 AM_CPPFLAGS = -include $(top_srcdir)/tests/prefix.h $(test_includes)
