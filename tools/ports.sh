@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: MIT
 # tools/ports.sh [PORT]...: builds for other architectures and C libraries below
 # build-ports/ and runs $(port_tests) of tests/local.mk there, the emulated ones by
-# qemu-user. Without arguments: those that pass, which is all but armhf. HM_PORT_TESTS
-# names other tests.
+# qemu-user. Without arguments: all. HM_PORT_TESTS names other tests.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-ports=(i386 musl arm64)
+ports=(i386 musl arm64 armhf)
 (($#)) && ports=("$@")
 # shellcheck disable=SC2016 # make expands it
 tests=${HM_PORT_TESTS:-'$(port_tests)'}
