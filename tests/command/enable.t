@@ -109,4 +109,48 @@ SKIP: {
     like($said->{out}, qr/^    systemctl --user daemon-reload$/m, '... and says what to do');
 }
 
+# Where systemd runs, it is told: a stand-in for systemctl, on an /etc and a /run of our own.
+my $told = "$scratch/told";
+mkdir "$scratch/bin";
+spew("$scratch/bin/systemctl", qq{#!/bin/sh\necho "\$*" >> $told\nexit \$SYSTEMCTL_STATUS\n});
+chmod 0755, "$scratch/bin/systemctl";
+my @private = ('unshare', $> == 0 ? '-m' : '-rm', 'sh', '-c', 'mount -t tmpfs none /run &&
+    mount -t tmpfs none /etc && mkdir -p /run/systemd/system /etc/systemd/system && "$@"', 'sh');
+
+# Runs `hakmem ARGUMENT...` there; returns its status, all that it says, and what systemctl
+# was told.
+sub where_systemd_runs {
+    my ($systemctl_status, @arguments) = @_;
+    local @ENV{qw(PATH HOME SYSTEMCTL_STATUS)}
+        = ("$scratch/bin:$ENV{PATH}", "$scratch/home", $systemctl_status);
+    unlink $told;
+    open my $out, '-|', @private, "$build/command/hakmem", @arguments or die "unshare: $!\n";
+    my $text = join '', <$out>;
+    close $out;
+    return ($? >> 8, $text, -e $told ? slurp($told) : '');
+}
+
+SKIP: {
+    skip 'libhakmem.so is not built here', 12 unless -r $library;
+    skip 'cannot unshare mounts', 12 if system("@private[0, 1] true 2>/dev/null") != 0
+        || system(@private, 'true') != 0;
+    delete local $ENV{XDG_CONFIG_HOME};
+    for (['--system'], ['--user', '--user']) {
+        my ($manager, @user) = @$_;
+        my $systemctl = join ' ', 'systemctl', @user;
+        for my $command ('enable', 'disable') {
+            next if $command eq 'disable' && !@user;    # that /etc is gone
+            my ($status, $text, $said) = where_systemd_runs(0, $command, @user, 'mine');
+            is($status, 0, join(" ", $command, @user) . ": systemd runs there");
+            is($said, "$manager daemon-reload\n", '... has it read its files anew');
+            like($text, qr/at once with\n    \Q$systemctl\E restart mine\.service$/m,
+                '... and leaves the restart to people');
+        }
+    }
+    my ($status, $text, $said) = where_systemd_runs(1, 'enable', '--user', 'mine');
+    is($status, 0, 'enable when systemd does not answer');
+    is($said, "--user daemon-reload\n", '... which it was asked to');
+    like($text, qr/^    systemctl --user daemon-reload$/m, '... says what to do');
+}
+
 done_testing();
