@@ -116,7 +116,7 @@ static void check_superslab(struct hm_superslab *ss)
         check_neighbours(ss, ss->next);
     if (ss->prev != NULL)
         check_neighbours(ss->prev, ss);
-    uint32_t u = 0, page = hm_superslab_page_units();
+    uint32_t u = 0, page = hm_superslab_page_units;
     for (; u < ss->units; u += page) {
         uint32_t dirty = hm_bits_count(ss->dirty_map, u, page);
         uint32_t clean = hm_bits_count(ss->free_map, u, page) - dirty;

@@ -45,6 +45,7 @@ uint64_t hm_clock_update(void)
 void hm_superslab_init(unsigned count)
 {
     units_per_superslab = (uint32_t)(hm_opt.superslab_size >> HM_UNIT_SHIFT);
+    hm_superslab_page_units = (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
     hm_store_relaxed(&allowance, (uint32_t)(ALLOWANCE_BYTES / hm_opt.superslab_size));
     struct shard *made = hm_meta_new(count * sizeof *shards);
     if (made != NULL) {
@@ -457,7 +458,7 @@ static bool is_due(uint32_t freed_at, uint32_t deadline)
  * which may be larger than units. Caller holds the lock. */
 static void claim_runs(struct sweep *sw, struct shard *sh, struct hm_superslab *ss)
 {
-    uint32_t at = 0, page = hm_superslab_page_units();
+    uint32_t at = 0, page = hm_superslab_page_units;
     while (sw->count < HM_ARRAY_LEN(sw->claims) && ss->dirty_units > 0 &&
            (at = hm_bits_next(ss->dirty_map, at, ss->units, true)) < ss->units) {
         uint32_t end = hm_bits_next(ss->dirty_map, at, ss->units, false), stop = at;

@@ -25,7 +25,6 @@
 #ifndef HM_SUPERSLAB_H
 #define HM_SUPERSLAB_H
 
-#include "os.h"
 #include "window.h"
 
 /* One unit's descriptor; that of a run's first unit describes the run. What slab.h calls
@@ -94,11 +93,8 @@ HM_INLINE uint64_t hm_superslab_mapped(void)
     return hm_load_relaxed(&hm_superslab_counts.mapped) - released;
 }
 
-/* Units in a page of the kernel, which they may be smaller than. */
-HM_INLINE uint32_t hm_superslab_page_units(void)
-{
-    return (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
-}
+/* Units in a page of the kernel, if they are smaller; else 1. [const after init] */
+extern uint32_t hm_superslab_page_units;
 
 /* Before and after units are taken or given back, with the shard's lock held: their
  * neighbours within a page become dirty when they do not stay untouched (S2). */
@@ -107,7 +103,7 @@ void hm_superslab_settle_slow(struct hm_superslab *ss, uint32_t at, uint32_t cou
 HM_INLINE void hm_superslab_settle(struct hm_superslab *ss, uint32_t at, uint32_t count,
                                    bool after)
 {
-    if (HM_UNLIKELY(hm_superslab_page_units() > 1))
+    if (HM_UNLIKELY(hm_superslab_page_units > 1))
         hm_superslab_settle_slow(ss, at, count, after);
 }
 

@@ -4,12 +4,14 @@
 #include "bits.h"
 #include "superslab.h"
 
+uint32_t hm_superslab_page_units = 1;
+
 /* The units of a page then go back all together: superslab.c claims whole pages only.
  * What shares a page with a run is stuck until that run is freed. */
 void hm_superslab_settle_slow(struct hm_superslab *ss, uint32_t at, uint32_t count,
                               bool after)
 {
-    uint32_t page = hm_superslab_page_units(), fresh = 0;
+    uint32_t page = hm_superslab_page_units, fresh = 0;
     uint32_t from = (uint32_t)hm_round_down(at, page);
     uint32_t end = (uint32_t)hm_round_up(at + count, page);
     for (uint32_t u = from; after && u < end; u++) {

@@ -155,8 +155,8 @@ DAMAGE(a_dirty_unit_in_use_is_found, "S2: dirty but not free")
 
 DAMAGE(a_clean_unit_in_a_resident_page_is_found, "S2: clean in a page that is resident")
 {
-    hm_os_init(4 * HM_UNIT);
     use_the_heap();
+    hm_superslab_page_units = 4;
     struct hm_slab *run = hm_slab_of(malloc(50000));
     run->owner->free_map[run->unit / 64] |= (uint64_t)3 << run->unit % 64;
     run->owner->dirty_map[run->unit / 64] |= (uint64_t)1 << run->unit % 64;

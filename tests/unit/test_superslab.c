@@ -126,7 +126,7 @@ IN_CHILD(a_run_grows_into_free_units_only)
 
     layers_up("shards = 1\n" CONF);
     struct hm_slab *a = take_units(2), *b = take_units(2);
-    struct hm_slab *c = take_units(hm_superslab_page_units()); /* what follows is clean */
+    struct hm_slab *c = take_units(hm_superslab_page_units); /* what follows is clean */
 
     REQUIRE(b->unit == a->unit + 2u && c->unit == b->unit + 2u);
     REQUIRE(!hm_run_grow(a, 3, &zeroed));
@@ -204,7 +204,7 @@ static void each_visits_exactly_the_runs_in_use(void)
 /* S2, by looking at every unit. */
 static void count_stuck(struct hm_superslab *ss, void *stuck)
 {
-    uint32_t page = hm_superslab_page_units();
+    uint32_t page = hm_superslab_page_units;
 
     for (uint32_t at = 0; at < ss->units; at += page) {
         uint32_t free = 0, dirty = 0;
@@ -249,7 +249,7 @@ static void random_work(uint64_t seed, bool with_trim)
             hm_superslab_trim(now(), rng_below(&r, 3));
         if (step % 499 == 0)
             each_visits_exactly_the_runs_in_use();
-        if (hm_superslab_page_units() > 1)
+        if (hm_superslab_page_units > 1)
             pages_are_resident_as_a_whole();
     }
 }
@@ -297,7 +297,7 @@ IN_CHILD(the_same_outside_the_window)
 IN_CHILD(the_same_with_pages_of_several_units)
 {
     layers_up("shards = 2\n" CONF);
-    hm_os_init(4 * HM_UNIT);
+    hm_superslab_page_units = 4;
     random_work(4, true);
     give_all();
 }

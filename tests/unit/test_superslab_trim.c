@@ -4,7 +4,7 @@
 #include "walk.h"
 
 /* The least number of units that can be purged by themselves. */
-#define PAGE hm_superslab_page_units()
+#define PAGE hm_superslab_page_units
 
 /* ---- Trimming ------------------------------------------------------------------------ */
 
@@ -134,7 +134,7 @@ IN_CHILD(larger_pages_than_units_end_a_forced_trim)
     struct hm_slab *runs[8 * UNITS / 8];
 
     layers_up("shards = 1\n" CONF);
-    hm_os_init(65536);
+    hm_superslab_page_units = 4;
     for (size_t i = 0; i < COUNT(runs); i++) {
         runs[i] = take_units(7);
         memset(runs[i]->base, 1, bytes(runs[i]));
@@ -161,7 +161,7 @@ IN_CHILD(a_page_of_several_units_goes_back_when_all_of_it_is_free)
     bool zeroed;
 
     layers_up("shards = 1\n" CONF);
-    hm_os_init(4 * HM_UNIT);
+    hm_superslab_page_units = 4;
     struct hm_slab *a = take_units(3), *b = take_units(3), *c = take_units(6);
     char *base = a->base;
 
