@@ -37,4 +37,15 @@ is("@differ", '', '... as it is there');
 my @executable = grep { $packed{$_} && !-x "$dir/$_" != !-x "$top/$_" } @repository;
 is("@executable", '', '... and can be executed if it can be there');
 
+# A checkout can be packed without git, too.
+my $scratch = tempdir(CLEANUP => 1);
+sub spew { open my $to, '>', $_[0] or die "$_[0]: $!\n"; print {$to} $_[1]; close $to }
+spew("$scratch/git", "#!/bin/sh\nexit 127\n");
+chmod 0755, "$scratch/git";
+spew("$scratch/makefile", "include Makefile\nprint-dist-time:\n\t\@echo \$(dist_time)\n");
+local $ENV{PATH} = "$scratch:$ENV{PATH}";
+delete local $ENV{SOURCE_DATE_EPOCH};
+like(join('', output($ENV{MAKE} || 'make', '-s', '-C', $build, '-f', "$scratch/makefile",
+    'print-dist-time')), qr/^\d+\n?$/, 'without git the tarball has a date');
+
 done_testing();
