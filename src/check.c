@@ -135,10 +135,10 @@ static void check_superslab(struct hm_superslab *ss)
 static void check_superslabs_at(struct hm_superslab *ss)
 {
     check_superslab(ss);
-    for (struct hm_superslab *n = ss->next; n != NULL && n->free_units == n->units;
+    for (struct hm_superslab *n = ss->next; n != NULL && n->free_units == n->whole;
          n = n->next)
         check_superslab(n);
-    for (struct hm_superslab *n = ss->prev; n != NULL && n->free_units == n->units;
+    for (struct hm_superslab *n = ss->prev; n != NULL && n->free_units == n->whole;
          n = n->prev)
         check_superslab(n);
 }
@@ -156,8 +156,10 @@ static bool check_run(struct hm_slab *run, struct hm_superslab *ss)
         return false;
     holds(hm_bits_count(ss->free_map, run->unit, run->units) == 0,
           "S1: a unit free and in a run", run->base);
-    for (uint32_t u = run->unit; u < end; u++)
+    for (uint32_t u = run->unit; u < end; u++) {
         holds(ss->head[u] == run->unit, "S1: head of a unit in a run", run->base);
+        holds(!hm_fence_is(u, ss->gap), "S1: a fence in a run", run->base);
+    }
     return true;
 }
 

@@ -120,11 +120,15 @@ void hm_harden_resize(const struct hm_freed *slot, size_t from, size_t to)
 /* Freeing. */
 
 /* In front of a block is the end of another slot or run. Where free memory is zero, it
- * can be told whether somebody wrote there (K4). Nothing is in front of a SuperSlab. */
+ * can be told whether somebody wrote there (K4). Nothing is in front of a SuperSlab, nor
+ * is there anything to be told of a fence. */
 static bool has_canaries_before(const char *slot)
 {
     const struct hm_slab *run = hm_slab_of(slot);
-    return hm_opt.check_freed && slot != run->owner->base;
+    if (slot != run->base)
+        return hm_opt.check_freed;
+    return hm_opt.check_freed && run->unit > 0 &&
+           !hm_fence_is(run->unit - 1u, run->owner->gap);
 }
 
 void hm_harden_verify(const struct hm_freed *slot, const char *call)

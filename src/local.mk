@@ -38,6 +38,8 @@ HM_SOURCES = \
 	src/dump.h \
 	src/fail.c \
 	src/fail.h \
+	src/fence.c \
+	src/fence.h \
 	src/file.c \
 	src/file.h \
 	src/front.c \

@@ -100,11 +100,21 @@ void *hm_os_reserve_zero(size_t size)
     return os_mmap(NULL, size, PROT_READ, MAP_NORESERVE);
 }
 
-bool hm_os_commit(void *addr, size_t size)
+static bool os_mprotect(void *addr, size_t size, int prot)
 {
     hm_add_relaxed(&hm_os_counts.mprotect, 1);
-    return !hm_sys_failed(hm_sys_call(SYS_mprotect, (long)addr, (long)size,
-                                      PROT_READ | PROT_WRITE, 0, 0, 0));
+    return !hm_sys_failed(
+        hm_sys_call(SYS_mprotect, (long)addr, (long)size, prot, 0, 0, 0));
+}
+
+bool hm_os_commit(void *addr, size_t size)
+{
+    return os_mprotect(addr, size, PROT_READ | PROT_WRITE);
+}
+
+bool hm_os_forbid(void *addr, size_t size)
+{
+    return os_mprotect(addr, size, PROT_NONE);
 }
 
 bool hm_os_decommit(void *addr, size_t size)

@@ -35,6 +35,8 @@ void *hm_os_reserve(size_t size, size_t align);
 void *hm_os_reserve_zero(size_t size);
 /* Makes reserved space readable and writable; its content stays (zero when new). */
 bool hm_os_commit(void *addr, size_t size);
+/* Ends all access to committed space; its content and its charge stay. */
+bool hm_os_forbid(void *addr, size_t size);
 /* Turns committed space back into reserved space: memory and charge are returned. */
 bool hm_os_decommit(void *addr, size_t size);
 

@@ -6,7 +6,6 @@
 #include "os.h"
 #include "random.h"
 #include "region.h"
-#include "sys.h"
 
 /* [L:lock] everything but the lock */
 struct shard {
@@ -32,15 +31,7 @@ static uint32_t units_per_superslab; /* [const] after init */
 static _Atomic uint32_t allowance;
 static _Atomic uint64_t released_at; /* hm_clock of the last release at once */
 
-_Atomic uint64_t hm_clock;
 struct hm_superslab_counts hm_superslab_counts;
-
-uint64_t hm_clock_update(void)
-{
-    uint64_t now = hm_sys_monotonic_ms();
-    hm_store_relaxed(&hm_clock, now);
-    return now;
-}
 
 void hm_superslab_init(unsigned count)
 {
@@ -100,7 +91,7 @@ static uint32_t take_units(struct shard *sh, struct hm_superslab *ss, uint32_t a
     hm_bits_change(ss->free_map, at, count, false);
     if (dirty != 0)
         hm_bits_change(ss->dirty_map, at, count, false);
-    if (ss->free_units == ss->units)
+    if (ss->free_units == ss->whole)
         hm_sub_relaxed(&hm_superslab_counts.empty, 1);
     ss->dirty_units -= dirty;
     hm_sub_relaxed(&hm_superslab_counts.dirty_units, dirty);
@@ -137,7 +128,7 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
     hm_sub_relaxed(&hm_superslab_counts.used_units, count);
     ss->free_units += count;
     ss->longest = ss->units;
-    if (ss->free_units == ss->units)
+    if (ss->free_units == ss->whole)
         hm_add_relaxed(&hm_superslab_counts.empty, 1);
 }
 
@@ -260,7 +251,7 @@ static void note_mapped(void)
 }
 
 /* Maps a SuperSlab that nobody else knows yet. */
-static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
+static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind, uint32_t gap)
 {
     struct shard *sh = &shards[shard];
     struct hm_superslab *ss = descriptor_take(sh);
@@ -290,7 +281,9 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind)
     if (huge || hm_opt.thp == HM_THP_NEVER)
         hm_os_advise_huge(ss->base, size, huge);
     hm_bits_change(ss->free_map, 0, ss->units, true);
-    ss->free_units = ss->longest = ss->units;
+    ss->gap = (uint8_t)hm_fence_raise(ss->base, ss->free_map, ss->units, gap);
+    ss->whole = ss->units - hm_fence_count(ss->units, ss->gap);
+    ss->free_units = ss->longest = ss->whole;
     ss->dirty_units = 0;
     note_mapped();
     return ss;
@@ -311,6 +304,7 @@ static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
 {
     hm_region_set(ss->base, (size_t)ss->units << HM_UNIT_SHIFT, HM_OWNER_NONE);
     ss->has_place = !hm_window_give(ss->kind, ss->base, ss->state);
+    hm_fence_raze(ss->units, ss->gap);
     hm_bits_change(ss->dirty_map, 0, ss->units, false);
     hm_add_relaxed(&hm_superslab_counts.released, 1);
     descriptor_purge(ss);
@@ -357,7 +351,8 @@ struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
     if (run != NULL)
         return run;
     struct shard *sh = &shards[want->shard];
-    struct hm_superslab *ss = superslab_map(want->shard, hm_kind_of(want->cls));
+    struct hm_superslab *ss = superslab_map(want->shard, hm_kind_of(want->cls),
+                                            hm_fence_gap(want->units, want->align));
     if (ss == NULL)
         return NULL;
     if (!hm_lock_acquire(&sh->lock)) {
@@ -376,7 +371,7 @@ struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
 static bool is_surplus(struct shard *sh, struct hm_superslab *ss)
 {
     uint64_t empty = hm_load_relaxed(&hm_superslab_counts.empty);
-    if (ss->free_units != ss->units ||
+    if (ss->free_units != ss->whole ||
         empty <= hm_max(hm_load_relaxed(&allowance), HM_LIVE(empty_reserve)))
         return false;
     withdraw(sh, ss);
@@ -492,7 +487,7 @@ static void claim(struct sweep *sw, struct shard *sh)
         struct hm_superslab *ss = sh->available[kind], *next;
         for (; ss != NULL && sw->count < HM_ARRAY_LEN(sw->claims); ss = next) {
             next = ss->next;
-            if (ss->free_units == ss->units &&
+            if (ss->free_units == ss->whole &&
                 hm_load_relaxed(&hm_superslab_counts.empty) > sw->reserve &&
                 all_due(ss, sw->deadline)) {
                 withdraw(sh, ss);
@@ -573,7 +568,7 @@ void hm_superslab_prewarm(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct hm_superslab *ss =
-            superslab_map(i % shard_count, i % 2 == 0 ? HM_KIND_SMALL : HM_KIND_LARGE);
+            superslab_map(i % shard_count, i % 2 == 0 ? HM_KIND_SMALL : HM_KIND_LARGE, 0);
         if (ss == NULL)
             return;
         size_t size = (size_t)ss->units << HM_UNIT_SHIFT;

@@ -6,9 +6,9 @@
  *   descriptor  struct hm_superslab, elsewhere: maps of units, one struct hm_slab per
  *   unit
  *
- * S1 A unit is free (its bit in free_map is set), or part of exactly one run, or on its
- *    way back to the system. head[u] is the first unit of the run that u is in, written
- *    before any block of the run exists.
+ * S1 A unit is free (its bit in free_map is set), or part of exactly one run, or a fence,
+ *    or on its way back to the system. head[u] is the first unit of the run that u is in,
+ *    written before any block of the run exists.
  * S2 dirty_map is a subset of free_map: free units that may hold other bytes than zero
  *    or are resident. A free unit that is not dirty reads as zero and costs no memory.
  *    Where a page of the kernel is several units, its free units are all dirty unless
@@ -25,6 +25,8 @@
 #ifndef HM_SUPERSLAB_H
 #define HM_SUPERSLAB_H
 
+#include "fence.h"
+#include "sys.h"
 #include "window.h"
 
 /* One unit's descriptor; that of a run's first unit describes the run. What slab.h calls
@@ -53,7 +55,9 @@ struct hm_superslab {
     uint8_t kind;    /* [const] while mapped: enum hm_kind */
     uint8_t shift;   /* [const] while mapped: bytes per state byte, as a power of two */
     uint8_t shard;   /* [const] while mapped */
+    uint8_t gap;     /* [const] while mapped: fence.h */
     bool has_place;  /* [owner] unmapped, but its place in the window is not given back */
+    uint32_t whole; /* [const] while mapped: units that are no fences */
     uint32_t free_units;       /* [L:runs] */
     uint32_t dirty_units;      /* [L:runs] */
     uint32_t longest;          /* [L:runs] no free run is longer than this */
@@ -66,9 +70,6 @@ struct hm_superslab {
     struct hm_slab *slabs;
 };
 
-/* Milliseconds, as last read by anyone (hm_clock_update): cheap, late, good for ages. */
-extern _Atomic uint64_t hm_clock;
-uint64_t hm_clock_update(void);
 /* Prewarmed memory counts as freed this far ahead, so that only a forced trim takes it.
  */
 #define HM_CLOCK_PREWARMED ((uint64_t)1 << 28)

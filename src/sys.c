@@ -204,6 +204,15 @@ uint64_t hm_sys_monotonic_ms(void)
     return (uint64_t)now.sec * 1000 + (uint64_t)now.nsec / 1000000;
 }
 
+_Atomic uint64_t hm_clock;
+
+uint64_t hm_clock_update(void)
+{
+    uint64_t now = hm_sys_monotonic_ms();
+    hm_store_relaxed(&hm_clock, now);
+    return now;
+}
+
 unsigned hm_sys_cpu_count(void)
 {
     unsigned long mask[8192 / (8 * sizeof(unsigned long))] = {0}; /* its NR_CPUS_MAX */

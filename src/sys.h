@@ -36,6 +36,9 @@ void hm_sys_write_all(
     size_t len); /* whole buffer; gives up on the first error but EINTR */
 
 uint64_t hm_sys_monotonic_ms(void);
+/* The same as last read by anyone (hm_clock_update): cheap, late, good for ages. */
+extern _Atomic uint64_t hm_clock;
+uint64_t hm_clock_update(void);
 unsigned
 hm_sys_cpu_count(void); /* CPUs this process may run on; at least 1; start-up only */
 uint64_t hm_sys_random(void); /* unpredictable where the kernel has entropy, else best

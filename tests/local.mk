@@ -59,6 +59,7 @@ unit_tests = \
 	tests/unit/test_conf_files \
 	tests/unit/test_dump \
 	tests/unit/test_exhaustion \
+	tests/unit/test_fence \
 	tests/unit/test_guard \
 	tests/unit/test_heap \
 	tests/unit/test_lock \
@@ -105,6 +106,8 @@ tests_unit_test_dump_LDADD = $(unit_ldadd)
 tests_unit_test_exhaustion_CPPFLAGS = $(heap_cppflags)
 tests_unit_test_exhaustion_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_call
 tests_unit_test_exhaustion_LDADD = $(unit_ldadd)
+tests_unit_test_fence_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_fence_LDADD = $(unit_ldadd)
 tests_unit_test_guard_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_guard_LDADD = $(unit_ldadd)
 tests_unit_test_heap_CPPFLAGS = $(unit_cppflags)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT What becomes of each program of the catalogue, under the
 # profiles that promise something: catalogue.golden has a column for each.
-# `caught/missed` stands where it depends on what the kernel put beside the heap.
+# `caught/missed` stands where it depends on what the kernel put beside the heap, and
+# `harmless/caught` where on whether the block is the first of its slab.
 use strict;
 use warnings;
 use FindBin;

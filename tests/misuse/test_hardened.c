@@ -24,10 +24,11 @@ static struct told {
 
 static char *get(size_t size)
 {
+    size_t unit = size < 32 * KIB ? 16 * KIB : MIB;
     char *p;
-    do /* in front of a SuperSlab is nothing to write to */
+    do /* in front of a SuperSlab or a slab is nothing to write to */
         p = malloc(size);
-    while (((uintptr_t)p & (MIB - 1)) == 0);
+    while (((uintptr_t)p & (unit - 1)) == 0);
     REQUIRE(p != NULL);
     told->ptr = hide(p);
     return hide(p);
@@ -149,6 +150,31 @@ static void a_mib_beside_a_block_is_nothing(void **state)
     }
 }
 
+/* On both sides of a slab of small blocks is a page without access; slabs of larger ones
+ * may lie together, eight units at most. */
+static void go_on_until_it_faults(const struct instance *it)
+{
+    volatile char *p = get(it->size);
+    long step = it->at < 0 ? -16 : 16, end = it->at;
+    for (long at = 0; at != end; at += step)
+        REQUIRE(p[at] != 77);
+}
+
+static void what_runs_on_from_a_small_block_faults_where_its_slab_ends(void **state)
+{
+    (void)state;
+    NEED(sysconf(_SC_PAGESIZE) <= (long)(16 * KIB), "pages no larger than a unit");
+    struct instance it = {go_on_until_it_faults, 100, (long)(16 * KIB), 0, NULL, NULL};
+    assert_true(happens(&it));
+    it.at = -it.at;
+    assert_true(happens(&it));
+    struct instance larger = {go_on_until_it_faults, 5000, (long)(144 * KIB), 0, NULL,
+                              NULL};
+    assert_true(happens(&larger));
+    larger.at = -larger.at;
+    assert_true(happens(&larger));
+}
+
 static void read_at(const struct instance *it)
 {
     volatile char *p = get(it->size);
@@ -172,7 +198,7 @@ static void resize_after(const struct instance *it)
 static void ask_after(const struct instance *it)
 {
     char *p = get(it->size);
-    memset(p + it->size, 1, 4096);
+    memset(p + it->size, 1, 256);
     REQUIRE(malloc_usable_size(p) != 77777);
 }
 
@@ -548,6 +574,8 @@ int main(void)
         cmocka_unit_test(writing_in_front_of_a_block_is_seen_when_it_is_freed),
         cmocka_unit_test(a_guarded_block_faults_beyond_its_last_page),
         cmocka_unit_test(a_mib_beside_a_block_is_nothing),
+        cmocka_unit_test(
+            what_runs_on_from_a_small_block_faults_where_its_slab_ends),
         cmocka_unit_test(a_block_of_no_bytes_cannot_be_read),
         cmocka_unit_test(other_calls_see_it_too),
         cmocka_unit_test(a_block_that_is_never_freed_is_looked_at_in_the_end),
