@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 enum { UNLOADED, ABSENT, STARTING, WAITING, IDLE, REFUSED };
 static _Atomic uint32_t helper; /* [any] also the word that an idle helper sleeps on */
@@ -135,6 +138,14 @@ static void helper_start(void)
         hm_store_relaxed(&helper, REFUSED); /* by a sandbox or a limit: not asked again */
 }
 
+/* A function of libc that neither programs nor sanitizers have one of their own instead
+ * of. */
+#ifdef __GLIBC__
+#define OF_LIBC gnu_get_libc_version
+#else
+#define OF_LIBC abort
+#endif
+
 /* With musl, the loader is libc, and has no such name. */
 extern __attribute__((weak)) struct r_debug _r_debug;
 
@@ -143,9 +154,8 @@ void hm_helper_load(const struct hm_helper_work *other)
     work = other;
     if (!hm_opt.trim_thread && !work->waits() && work->bell() == NULL)
         return;
-    /* A function of libc; the loader's breakpoint for debuggers, a function of its
-     * own. */
-    uintptr_t interest[] = {(uintptr_t)&abort, (uintptr_t)&abort};
+    /* The loader's is its breakpoint for debuggers. */
+    uintptr_t interest[] = {(uintptr_t)&OF_LIBC, (uintptr_t)&OF_LIBC};
     if (&_r_debug != NULL)
         interest[1] = (uintptr_t)_r_debug.r_brk;
     dl_iterate_phdr(note_object, interest);

@@ -116,6 +116,42 @@ C
     is($result->{out}, "of its own\n", 'it keeps it');
 }
 
+# The helper thread is not started out of libc. Where that is cannot be told by a function
+# that the program has one of its own instead of.
+SKIP: {
+    spew("$scratch/abort.c", <<'C');
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+void abort(void)
+{
+    _exit(7);
+}
+static int threads(void) /* without a call of malloc out of libc */
+{
+    struct stat s;
+    return stat("/proc/self/task", &s) == 0 ? (int)s.st_nlink - 2 : 2;
+}
+int main(void)
+{
+    static char *volatile blocks[5000];
+    while (threads() < 2) {
+        for (int i = 0; i < 5000; i++)
+            blocks[i] = malloc(500);
+        for (int i = 0; i < 5000; i++)
+            free(blocks[i]);
+        usleep(1000);
+    }
+    return 0;
+}
+C
+    skip 'no compiler', 1
+        if system("$cc -fno-builtin -rdynamic -o '$scratch/abort' '$scratch/abort.c' "
+            . '2>/dev/null') != 0;
+    succeeds('a program with an abort of its own: the helper thread starts',
+        { options => 'trim_thread=yes,trim_interval=20ms' }, "$scratch/abort");
+}
+
 # AddressSanitizer's runtime wants to be first, and says so; after it, it is used instead.
 SKIP: {
     spew("$scratch/asan.c", <<'C');
