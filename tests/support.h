@@ -366,23 +366,37 @@ static UNUSED __attribute__((noreturn)) void start_again(char *argument)
 /* ---- Memory --------------------------------------------------------------------------
  */
 
-/* Bytes of the process in a row of /proc/self/status. By system calls: stdio would
- * allocate. */
-static UNUSED size_t status_bytes(const char *row)
+/* Bytes in a row of a file such as /proc/self/status, where there is one. By system calls:
+ * stdio would allocate. */
+static UNUSED bool row_bytes(const char *path, const char *row, size_t *bytes)
 {
     char text[4096] = "";
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    REQUIRE(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
     close(fd);
-    const char *at = strstr(text, row);
-    REQUIRE(at != NULL);
-    return (size_t)strtoul(at + strlen(row), NULL, 10) * KIB;
+    const char *at = n > 0 ? strstr(text, row) : NULL;
+    if (at != NULL)
+        *bytes = (size_t)strtoul(at + strlen(row), NULL, 10) * KIB;
+    return at != NULL;
 }
 
-/* Bytes of the process that are resident; statm has pages, but whose, under an emulator? */
+static UNUSED size_t status_bytes(const char *row)
+{
+    size_t bytes = 0;
+    REQUIRE(row_bytes("/proc/self/status", row, &bytes));
+    return bytes;
+}
+
+/* Bytes of the process that are resident: looked for in the page tables, as kernels count
+ * for each CPU apart and add up roughly. */
 static UNUSED size_t resident_bytes(void)
 {
-    return status_bytes("VmRSS:");
+    size_t bytes = 0;
+    if (!row_bytes("/proc/self/smaps_rollup", "\nRss:", &bytes))
+        bytes = status_bytes("VmRSS:");
+    return bytes;
 }
 
 /* Leaves the process, for good, `more` bytes beyond what it has. Both limits: an

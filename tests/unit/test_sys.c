@@ -97,18 +97,26 @@ static void write_all_continues_after_short_writes(void **state)
     assert_int_equal(strlen(capture_end(c)), sizeof text);
 }
 
+static uint64_t libc_ms(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* How long anything takes is not known here; what comes first is. */
 static void the_clock_is_monotonic_and_in_milliseconds(void **state)
 {
     const struct timespec nap = {0, 50000000};
-    uint64_t before = hm_sys_monotonic_ms(), after;
-    struct timespec libc;
+    uint64_t first = libc_ms(CLOCK_MONOTONIC_COARSE), before = hm_sys_monotonic_ms();
 
     (void)state;
     nanosleep(&nap, NULL);
-    after = hm_sys_monotonic_ms();
-    clock_gettime(CLOCK_MONOTONIC, &libc);
-    assert_in_range(after - before, 20, 10000); /* a coarse clock ticks every 10 ms */
-    assert_in_range((uint64_t)libc.tv_sec * 1000 + 1000 - after, 0, 2000);
+    uint64_t after = hm_sys_monotonic_ms(), last = libc_ms(CLOCK_MONOTONIC);
+
+    assert_true(first <= before && after <= last);
+    assert_true(after - before >= 20); /* a coarse clock ticks every 10 ms */
 }
 
 static void counts_the_cpus_that_the_process_may_use(void **state)
@@ -150,7 +158,7 @@ static void a_futex_wait_ends_by_a_wake_a_change_or_the_time(void **state)
     (void)state;
     hm_sys_futex_wait(&word, 1, 0); /* 0 != 1: returns at once */
     hm_sys_futex_wait(&word, 0, 30);
-    assert_in_range(hm_sys_monotonic_ms() - before, 10, 10000);
+    assert_true(hm_sys_monotonic_ms() - before >= 10);
     assert_int_equal(pthread_create(&thread, NULL, set_and_wake, (void *)&word), 0);
     while (hm_load_acquire(&word) == 0)
         hm_sys_futex_wait(&word, 0, 0);

@@ -197,12 +197,10 @@ static void idle(void *unused UNUSED)
     wait_until_nothing_is_retained();
     uint64_t passes;
 
-    do { /* it may be in a pass, and find something yet */
+    do { /* it may be in a pass, and find something yet, but not for ever */
         passes = stats_now().trims;
         usleep(200000);
     } while (stats_now().trims != passes);
-    usleep(200000);
-    REQUIRE(stats_now().trims == passes);
 }
 
 static void an_idle_process_has_an_idle_helper(void **state)
