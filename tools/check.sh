@@ -45,16 +45,33 @@ build_and_test_tarball() {
 under_valgrind() {
     # shellcheck disable=SC2016 # make expands it
     make -j"$jobs" check TESTS='$(valgrind_tests)' \
+        check_PROGRAMS='$(valgrind_tests)' check_LTLIBRARIES= \
         LOG_COMPILER='./libtool --mode=execute valgrind -q --tool=none'
+}
+
+is_amd64() { [[ $(uname -m) == x86_64 ]]; }
+
+# With addresses of 32 bits, where this machine can run that.
+port() {
+    local status=0
+    if ! is_amd64 || ! /lib/ld-linux.so.2 --version >/dev/null; then
+        echo '# SKIP: 1'
+        return
+    fi
+    HM_PORTS_DIR=. ../../tools/ports.sh i386 || status=$?
+    grep '^# [A-Z]*: ' i386.log
+    return $status
 }
 
 # Builds Debian packages, installs them on this machine if it may, and removes them again.
 packages() {
     # shellcheck disable=SC2016 # make expands it
-    make -j"$jobs" check TESTS='$(packages_tests)'
+    make -j"$jobs" check TESTS='$(packages_tests)' check_PROGRAMS= check_LTLIBRARIES=
 }
 
-tools/deps.sh build test packages packages_test || exit
+groups=(build test packages packages_test)
+is_amd64 && groups+=(port_i386)
+tools/deps.sh "${groups[@]}" || exit
 rm -rf build-check
 stage autogen autogen ../../autogen.sh
 stage distcheck release build_and_test_tarball
@@ -65,6 +82,7 @@ stage analyze gcc ../../tools/analyze.sh .
 # program ten times slower.
 export HM_TEST_SCALE=${HM_TEST_SCALE:-0.1}
 stage clang clang build_and_test --enable-debug --enable-werror CC=clang CXX=clang++
+stage i386 ports port
 stage valgrind release under_valgrind
 stage packages release packages
 stage asan asan build_and_test --enable-debug --enable-sanitizer=address,undefined
