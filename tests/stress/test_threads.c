@@ -4,6 +4,7 @@
 #include "../support.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 /* Any mix of calls: small, medium, big, aligned. */
@@ -298,6 +299,58 @@ static void the_smallest_stack_suffices(void **state)
     pthread_attr_destroy(&attributes);
 }
 
+/* ---- Signals, which interrupt system calls and waiting for locks: no call restarts by
+ * itself, and none may be seen to have failed. */
+
+static _Atomic long signals_taken;
+static _Atomic bool signals_end;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    signals_taken++;
+}
+
+static void *keep_errno(void *arg)
+{
+    struct rng r = rng_seed((uintptr_t)&r);
+    while (!signals_end) {
+        size_t size = rng_size(&r, rng_below(&r, 50) == 0 ? 21 : 13);
+        errno = 4321;
+        char *p = malloc(size), *q = memalign(64, size);
+        REQUIRE(p != NULL && q != NULL);
+        fill(p, size, 5);
+        p = realloc(p, 2 * size + 1);
+        REQUIRE(p != NULL && intact(p, size, 5));
+        free(p);
+        free(q);
+        if (rng_below(&r, 200) == 0)
+            malloc_trim(0);
+        REQUIRE(errno == 4321);
+    }
+    return arg;
+}
+
+static void signals_during_any_call_change_nothing_and_leave_errno(void **state)
+{
+    (void)state;
+    enum { INTERRUPTED = 4 };
+    pthread_t ids[INTERRUPTED];
+    struct sigaction counts = {.sa_handler = count_signal}, before;
+    assert_int_equal(sigaction(SIGUSR1, &counts, &before), 0);
+    for (size_t i = 0; i < INTERRUPTED; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, keep_errno, NULL), 0);
+    for (long sent = 0, least = scaled(5000); signals_taken < least; sent++) {
+        assert_int_equal(pthread_kill(ids[sent % INTERRUPTED], SIGUSR1), 0);
+        sched_yield();
+    }
+    signals_end = true;
+    for (size_t i = 0; i < INTERRUPTED; i++)
+        assert_int_equal(pthread_join(ids[i], NULL), 0);
+    sigaction(SIGUSR1, &before, NULL);
+    assert_true(is_sound());
+}
+
 static pthread_t main_thread;
 
 static void *outlive_main(void *arg)
@@ -395,6 +448,7 @@ int main(void)
         cmocka_unit_test(sixty_keys_with_blocks_are_freed_in_any_order),
         cmocka_unit_test(thread_local_destructors_may_free_and_allocate),
         cmocka_unit_test(the_smallest_stack_suffices),
+        cmocka_unit_test(signals_during_any_call_change_nothing_and_leave_errno),
         cmocka_unit_test(a_thread_may_outlive_main),
         cmocka_unit_test(no_call_is_a_cancellation_point),
         cmocka_unit_test(cancelled_threads_free_in_their_cleanup),
