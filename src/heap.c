@@ -92,6 +92,23 @@ static struct hm_tcache *cache(void)
 
 /* Allocation. */
 
+/* The first blocks of a small class are of a coarser one, a power of two: most programs
+ * need a few blocks of most sizes, and slabs of its own cost a class a page, descriptors
+ * and a bin. Not where a block's class has to tell what was asked for. */
+#define COARSE_BYTES 512
+
+static unsigned while_cold(unsigned cls)
+{
+    static _Atomic uint16_t taken[HM_SMALL_CLASSES + 1]; /* bytes, of the finer class */
+    if (cls > HM_SMALL_CLASSES)
+        return cls;
+    unsigned bytes = hm_load_relaxed(&taken[cls]);
+    if (HM_LIKELY(bytes >= COARSE_BYTES) || hm_harden_on || hm_opt.check_sized)
+        return cls;
+    hm_store_relaxed(&taken[cls], (uint16_t)(bytes + hm_classes[cls].size));
+    return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
+}
+
 /* One attempt. *zeroed is set when the block is known to read as zero. */
 static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
 {
@@ -102,6 +119,7 @@ static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
     while (cls != 0 && cls < HM_CLASSES && (hm_classes[cls].size & (align - 1)) != 0)
         cls++;
     if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT) {
+        cls = while_cold(cls);
         if (tc != NULL) {
             hm_tcache_count(&tc->wanted, size);
             hm_tcache_count(&tc->granted, hm_classes[cls].size);

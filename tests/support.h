@@ -428,6 +428,14 @@ static UNUSED bool is_sound(void)
     return !HAVE(hakmem_check_heap) || hakmem_check_heap() == 0;
 }
 
+/* Past the first blocks of each size, which may be larger than they need to be. */
+static UNUSED void warm_up(void *(*take)(size_t), void (*give)(void *))
+{
+    for (size_t size = 1; size <= KIB; size += 16)
+        for (int i = 0; i < 64; i++)
+            give(hide(take(hide_size(size))));
+}
+
 static UNUSED size_t good_size(size_t size)
 {
     if (HAVE(hakmem_good_size))

@@ -21,7 +21,8 @@ int main(void)
         }
         buffer = grown;
         capacity = wanted;
-        printf("%zu bytes, usable %zu\n", capacity, malloc_usable_size(buffer));
+        printf("%zu bytes, all usable: %s\n", capacity,
+               malloc_usable_size(buffer) >= capacity ? "yes" : "no");
     }
     free(buffer);
     return EXIT_SUCCESS;

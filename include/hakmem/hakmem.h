@@ -74,8 +74,10 @@ size_t hakmem_trim(void);
 void hakmem_thread_flush(void);
 
 /**
- * The number of bytes that malloc(size) makes usable, so that a growing container can use
- * all of them. Same value as malloc_usable_size of the block that malloc(size) returns.
+ * The number of bytes that malloc(size) makes usable at least, so that a growing
+ * container can use all of them. What malloc_usable_size says of the block is the same,
+ * but for the first few blocks of a small size in a process, which may be larger, and for
+ * blocks that are allocated while another thread forks.
  * @return 0 when size is more than malloc can ever provide (PTRDIFF_MAX)
  */
 size_t hakmem_good_size(size_t size);

@@ -78,6 +78,7 @@ static void good_size_is_what_malloc_makes_usable(void **state)
     (void)state;
     NEED(HAVE(hakmem_good_size), "hakmem_good_size");
     size_t last = 0;
+    warm_up(malloc, free);
     for (size_t size = 0; size <= 64 * MIB; size += 1 + size / 300) {
         size_t good = hakmem_good_size(size);
         if (good < size || good < last || hakmem_good_size(good) != good)

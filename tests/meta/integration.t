@@ -91,7 +91,7 @@ SKIP: {
     skip 'meson or ninja is not installed', 1 unless has('meson') && has('ninja');
     my $dir = "$examples/meson";
     builds('Meson', "meson setup --werror $dir/build $dir", "ninja -C $dir/build")
-        and runs('Meson', "$dir/build/example", $profile, ('(\d+) bytes, usable \g{-1}') x 4);
+        and runs('Meson', "$dir/build/example", $profile, ('\d+ bytes, all usable: yes') x 4);
 }
 
 SKIP: {

@@ -50,6 +50,7 @@ static void every_size_at_every_alignment(void **state)
 static void the_good_size_is_the_usable_size(void **state)
 {
     (void)state;
+    warm_up(take, give);
     for (size_t size = 0; size < 40000; size += size < 2000 ? 1 : 61) {
         void *p = take(size);
 
@@ -117,6 +118,7 @@ static void a_block_that_fits_well_stays(void **state)
 static void a_block_that_shrinks_much_gives_memory_back(void **state)
 {
     (void)state;
+    warm_up(take, give);
     for (size_t i = 0; i < COUNT(sizes); i++) {
         for (size_t k = 1; k < COUNT(sizes); k++) {
             if (sizes[k] >= sizes[i])

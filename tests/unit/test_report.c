@@ -8,6 +8,7 @@
 
 void *hm_test_malloc(size_t size);
 void hm_test_free(void *block);
+size_t hm_test_malloc_usable_size(void *block);
 
 #define take hm_test_malloc
 #define give hm_test_free
@@ -65,6 +66,7 @@ static size_t usable(size_t size)
 
 IN_CHILD(what_the_program_holds_is_what_is_live)
 {
+    warm_up(take, give);
     struct hm_report before = report(), r;
     uint64_t mine = 0;
 
@@ -85,9 +87,24 @@ IN_CHILD(what_the_program_holds_is_what_is_live)
     REQUIRE(r.stats.live_bytes == before.stats.live_bytes);
 }
 
+/* A program that needs a few blocks of every size touches a few pages for them. */
+IN_CHILD(the_first_blocks_of_all_small_sizes_share_slabs)
+{
+    uint64_t before = report().stats.slabs;
+
+    for (size_t size = 16; size <= KIB; size += 16)
+        REQUIRE(hm_test_malloc_usable_size(take(size)) >= usable(size));
+    REQUIRE(report().stats.slabs - before <= 8);
+    warm_up(take, give);
+    for (size_t size = 16; size <= KIB; size += 16)
+        REQUIRE(hm_test_malloc_usable_size(take(size)) == usable(size));
+    REQUIRE(report().stats.slabs - before > 20);
+}
+
 /* Of all small requests some are sampled; here all are of one size. */
 IN_CHILD(the_sample_tells_how_much_is_rounding)
 {
+    warm_up(take, give);
     struct hm_report before = report(), r;
 
     for (size_t i = 0; i < 10000; i++)
@@ -111,6 +128,7 @@ static void within_bounds(size_t resident_before, const struct hakmem_stats *bef
 
 IN_CHILD(what_is_resident_is_within_the_stated_bound)
 {
+    warm_up(take, give);
     if (HM_TEST_SANITIZED)
         return;
     struct hm_report first = report();
@@ -204,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_program_holds_is_what_is_live),
+        cmocka_unit_test(the_first_blocks_of_all_small_sizes_share_slabs),
         cmocka_unit_test(the_sample_tells_how_much_is_rounding),
         cmocka_unit_test(what_is_resident_is_within_the_stated_bound),
         cmocka_unit_test(they_add_up_while_threads_allocate),
