@@ -150,9 +150,8 @@ static bool bin_grow(struct hm_tcache *tc, unsigned cls)
 {
     unsigned before = capacity_of(tc, cls), capacity = before * 2;
     size_t more = (size_t)before * hm_classes[cls].size;
-    size_t mapped = (size_t)hm_superslab_mapped() * hm_opt.superslab_size;
     if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
-        tc->bytes + more > bytes_bound(mapped) ||
+        tc->bytes + more > bytes_bound(hm_superslab_resident()) ||
         hm_load_relaxed(&threads.bytes) + more > HM_LIVE(process_cache_bytes))
         return false;
     if (!bin_resize(tc, cls, capacity))
@@ -320,7 +319,9 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 
 /* Makes room in a full bin. It grows until it holds what a refill brings; and further
  * while more blocks come and go than it holds, but not so many that no bin would hold
- * them or that the flushes do not count. Else its older half goes back to the slabs. */
+ * them or that the flushes do not count. Else its older half goes back to the slabs. If
+ * nothing was taken since it last did, something is being torn down: what stays behind in
+ * the end keeps a slab for each block, so the bin halves as well. */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
@@ -330,7 +331,10 @@ static void bin_make_room(struct hm_tcache *tc, unsigned cls)
     bool worth = bin->taken >= capacity && bin->taken <= HM_LIVE(tls_cache_max);
     if ((worth || small) && bin_grow(tc, cls))
         return;
-    bin_flush(tc, cls, (capacity + 1) / 2);
+    bool torn = bin->taken == 0 && capacity / 2 >= capacity_min(cls);
+    bin_flush(tc, cls, torn ? capacity - capacity / 4 : (capacity + 1) / 2);
+    if (torn)
+        bin_shrink(tc, cls);
     bin->taken = 0;
 }
 

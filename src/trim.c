@@ -8,9 +8,9 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 
 /* What a reclaim takes: units free for this part of trim_interval, if there are so many
  * at all. */
-#define RECLAIM_PART 20
+#define RECLAIM_PART 40
 #define RECLAIM_UNITS 16
-#define DIRTY_PART 8
+#define DIRTY_PART 16
 
 /* A watch is worth it while so much is free and resident; to begin one, such a part of
  * all must be. */
@@ -59,7 +59,7 @@ static void reclaim(uint64_t now)
                        hm_superslab_trim(now - age, HM_LIVE(empty_reserve)));
 }
 
-/* Is a good part of what is mapped free and resident? Then a peak is over, but its last
+/* Is a part of what is mapped free and resident? Then a peak is over, but its last
  * blocks keep the SuperSlabs from being empty. */
 static bool much_is_dirty(void)
 {

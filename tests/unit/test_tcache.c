@@ -138,6 +138,23 @@ IN_CHILD(a_bin_grows_until_an_oscillation_fits)
     REQUIRE(totals().cached_bytes >= 900 * 64);
 }
 
+IN_CHILD(tearing_down_leaves_a_small_bin)
+{
+    struct hm_tcache *tc = cache_up("tls_cache_max = 1024\n" CONF);
+
+    for (int cycle = 0; cycle < 20; cycle++) {
+        take_many(tc, 4, 900);
+        give_many(tc, 4, 900);
+    }
+    unsigned grown = tc->bins[4].capacity;
+
+    take_many(tc, 4, MANY);
+    REQUIRE(tc->bins[4].capacity == grown && grown >= 900);
+    give_many(tc, 4, MANY);
+    bins_are_sound(tc);
+    REQUIRE(tc->bins[4].capacity <= grown / 16);
+}
+
 IN_CHILD(no_bin_grows_beyond_its_bound)
 {
     struct hm_tcache *tc = cache_up("tls_cache_max = 32\n" CONF);
@@ -476,6 +493,7 @@ int main(void)
         cmocka_unit_test(the_lowest_address_comes_first_and_the_last_freed_again),
         cmocka_unit_test(refills_start_small_and_double_up_to_the_target),
         cmocka_unit_test(a_bin_grows_until_an_oscillation_fits),
+        cmocka_unit_test(tearing_down_leaves_a_small_bin),
         cmocka_unit_test(no_bin_grows_beyond_its_bound),
         cmocka_unit_test(no_cache_grows_beyond_its_bound),
         cmocka_unit_test(all_caches_together_keep_the_bound_of_the_process),
