@@ -44,7 +44,7 @@ is($result->{status}, 0, 'rounds are printed');
 my @rounds = split /^(?= +PID )/m, $result->{out};
 is(scalar @rounds, 3, '... as many as asked for');
 my @heading = split ' ', (split /\n/, $rounds[0])[0];
-my @rows = map { my @cells = split /  +/, s/^ +//r; \@cells }
+my @rows = map { [/\S+(?: (?:[KMGT]iB|B|%)(?!\S))?/g] }
     grep { /^ +\d+  (?:small|large) / } map { split /\n/ } @rounds;
 is(scalar @rows, 6, '... with both processes in each');
 is_deeply([grep { @$_ != @heading } @rows], [], '... and a value for each column');
