@@ -9,6 +9,8 @@
  */
 #define CHUNK_MIN (64 * HM_KIB)
 #define CHUNK_MAX (4 * HM_MIB)
+/* Addresses so far apart share a set of a processor's first cache. */
+#define CACHE_WAY ((size_t)4096)
 /* Free lists by size, four to a doubling from 16 bytes: array i holds objects of exactly
  * class_size(i) bytes. */
 #define CLASSES 64
@@ -97,11 +99,15 @@ static bool grow(size_t need)
     return true;
 }
 
-/* The next object of the current chunk, or NULL. Caller holds the lock. */
+/* The next object of the current chunk, or NULL. Not in a page's first cache line: there
+ * begin all blocks that are aligned to a page, and a program that goes through some of
+ * these would throw the object out of the first cache. Caller holds the lock. */
 static void *carve(size_t size)
 {
     size_t align = size >= HM_CACHE_LINE ? HM_CACHE_LINE : HM_ALIGNMENT;
     char *p = (char *)hm_round_up((uintptr_t)meta.next, align);
+    if ((uintptr_t)p % CACHE_WAY < HM_CACHE_LINE && size < CACHE_WAY)
+        p = (char *)hm_round_down((uintptr_t)p, CACHE_WAY) + HM_CACHE_LINE;
     if (meta.next == NULL || p > meta.end || (size_t)(meta.end - p) < size)
         return NULL;
     meta.next = p + size;

@@ -21,6 +21,7 @@ static void every_size_is_aligned_and_apart(void **state)
         assert_non_null(objects[size]);
         assert_true(
             is_aligned(objects[size], size >= HM_CACHE_LINE ? HM_CACHE_LINE : 16));
+        assert_true((uintptr_t)objects[size] % 4096 >= HM_CACHE_LINE);
         memset(objects[size], (int)(size % 251), size);
     }
     for (size_t size = 1; size <= MOST; size++)
