@@ -216,6 +216,8 @@ void hm_slab_let_go_orphan(struct hm_slab *slab)
     hm_slab_let_go(slab);
 }
 
+/* A count of more than there are: somebody between the two steps of give will list it. A
+ * fork's child, which does not have that somebody, would adopt it for ever. */
 void hm_slab_let_go(struct hm_slab *slab)
 {
     unsigned blocks = hm_classes[slab->cls].blocks;
@@ -223,12 +225,12 @@ void hm_slab_let_go(struct hm_slab *slab)
     do {
         count = seen & HM_LIFE_COUNT;
         to = seen - HM_LIFE_CURRENT;
-        if (count != 0 && count != blocks)
+        if (count != 0 && count < blocks)
             to += HM_LIFE_LISTED + HM_LIFE_JOINING;
     } while (!life_change(slab, &seen, to));
     if (count == 0)
         hm_run_give(slab);
-    else if (count != blocks)
+    else if (count < blocks)
         list_add(slab);
 }
 

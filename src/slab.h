@@ -4,7 +4,7 @@
  *   life   [ 63 generation 32 | … | JOINING 26 | LISTED 25 | CURRENT 24 | 23 count 0 ]
  *
  *   The count needs 11 bits; between the two steps of give (B1) it may stand higher by a
- *   batch for each thread that is there.
+ *   batch for each thread that is there; in a fork's child for ever, by those that were.
  *
  *   state     entered by                              left by
  *   CURRENT   make, from a run; adopt                 let go

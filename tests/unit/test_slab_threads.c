@@ -84,6 +84,23 @@ IN_CHILD(an_orphan_is_counted_by_its_map)
     REQUIRE(live(slab) == 15 && flags(slab) == HM_LIFE_LISTED);
 }
 
+/* Else a fork's child would find it on its list, with nothing in it, for ever. */
+IN_CHILD(a_slab_that_another_thread_was_giving_to_is_not_adopted_without_a_block)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_slab *slab = take_all(0);
+
+    /* As if a thread that the child does not have had set a bit, which was taken since,
+     * but not lowered the count. */
+    hm_store_relaxed(&slab->life, life(slab) + 1);
+    hm_slab_let_go(slab);
+    REQUIRE(flags(slab) == 0 && live(slab) == BLOCKS + 1);
+    REQUIRE(adopt(0) != slab);
+    /* That it comes to it after all: with a block to be had, it is listed again. */
+    hm_slab_give(&slots[0], 1);
+    REQUIRE(flags(slab) == HM_LIFE_LISTED && live(slab) == BLOCKS);
+}
+
 /* ---- Threads: no block is ever in two hands ------------------------------------------ */
 
 enum { THREADS = 4, HELD = 200, EXCHANGE = 64 };
@@ -295,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_happens_while_another_thread_forks_is_made_up_for),
         cmocka_unit_test(an_orphan_is_counted_by_its_map),
+        cmocka_unit_test(
+            a_slab_that_another_thread_was_giving_to_is_not_adopted_without_a_block),
         cmocka_unit_test(no_block_is_ever_in_two_hands_and_every_slab_returns),
         cmocka_unit_test(the_same_outside_the_window),
         cmocka_unit_test(a_thread_that_forks_all_the_time_makes_nobody_lose_a_slab),
