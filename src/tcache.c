@@ -321,17 +321,18 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
  * while more blocks come and go than it holds, but not so many that no bin would hold
  * them or that the flushes do not count. Else its older half goes back to the slabs. If
  * nothing was taken since it last did, something is being torn down: what stays behind in
- * the end keeps a slab for each block, so the bin halves as well. */
+ * the end keeps a slab for each block, so the bin halves as well, down to a refill. */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
     unsigned capacity = capacity_of(tc, cls);
-    bool small = capacity < hm_load_relaxed(&refill_targets[cls]);
+    unsigned target = hm_load_relaxed(&refill_targets[cls]);
+    bool small = capacity < target;
     bin->active = true;
     bool worth = bin->taken >= capacity && bin->taken <= HM_LIVE(tls_cache_max);
     if ((worth || small) && bin_grow(tc, cls))
         return;
-    bool torn = bin->taken == 0 && capacity / 2 >= capacity_min(cls);
+    bool torn = bin->taken == 0 && capacity / 2 >= hm_max(target, capacity_min(cls));
     bin_flush(tc, cls, torn ? capacity - capacity / 4 : (capacity + 1) / 2);
     if (torn)
         bin_shrink(tc, cls);
