@@ -95,24 +95,14 @@ IN_CHILD(a_lane_that_another_grew_meanwhile_keeps_what_both_put)
 
 static _Atomic int phase;
 
-static void each_take(struct hm_lock *lock)
-{
-    hm_lock_fork_take(lock);
-}
-
-static void each_give(struct hm_lock *lock)
-{
-    hm_lock_fork_give(lock);
-}
-
 static void *fork_when_told(void *unused)
 {
     WAIT_UNTIL(atomic_load(&phase) == 1);
     hm_lock_fork_begin();
-    hm_quarantine_fork(each_take);
+    hm_quarantine_fork(hm_lock_fork_take);
     atomic_store(&phase, 2);
     WAIT_UNTIL(atomic_load(&phase) == 3);
-    hm_quarantine_fork(each_give);
+    hm_quarantine_fork(hm_lock_fork_give);
     hm_lock_fork_end();
     return unused;
 }

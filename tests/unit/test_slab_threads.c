@@ -7,16 +7,11 @@
 
 static _Atomic int phase;
 
-static void take_lock(struct hm_lock *lock)
-{
-    hm_lock_fork_take(lock);
-}
-
 static void *hold_all_as_a_fork_does(void *unused)
 {
     hm_lock_fork_begin();
-    hm_slab_fork(take_lock);
-    hm_superslab_fork(take_lock);
+    hm_slab_fork(hm_lock_fork_take);
+    hm_superslab_fork(hm_lock_fork_take);
     atomic_store(&phase, 1);
     WAIT_UNTIL(atomic_load(&phase) == 2);
     hm_slab_fork(hm_lock_fork_give);
@@ -249,8 +244,8 @@ static void *fork_all_the_time(void *unused)
 {
     while (!atomic_load(&stop)) {
         hm_lock_fork_begin();
-        hm_slab_fork(take_lock);
-        hm_superslab_fork(take_lock);
+        hm_slab_fork(hm_lock_fork_take);
+        hm_superslab_fork(hm_lock_fork_take);
         sched_yield();
         hm_slab_fork(hm_lock_fork_give);
         hm_superslab_fork(hm_lock_fork_give);

@@ -253,15 +253,10 @@ IN_CHILD(without_any_memory_the_answer_is_null)
 
 static _Atomic int phase;
 
-static void take_lock(struct hm_lock *lock)
-{
-    hm_lock_fork_take(lock);
-}
-
 static void *hold_all_as_a_fork_does(void *unused)
 {
     hm_lock_fork_begin();
-    hm_superslab_fork(take_lock);
+    hm_superslab_fork(hm_lock_fork_take);
     atomic_store(&phase, 1);
     WAIT_UNTIL(atomic_load(&phase) == 2);
     hm_superslab_fork(hm_lock_fork_give);
@@ -298,8 +293,8 @@ static void *fork_when_told(void *unused)
         if (atomic_load(&phase) == 4)
             return unused;
         hm_lock_fork_begin();
-        hm_superslab_fork(take_lock);
-        hm_window_fork(take_lock);
+        hm_superslab_fork(hm_lock_fork_take);
+        hm_window_fork(hm_lock_fork_take);
         atomic_store(&phase, 2);
         WAIT_UNTIL(atomic_load(&phase) == 3);
         hm_superslab_fork(hm_lock_fork_give);
@@ -397,7 +392,7 @@ static void *fork_all_the_time(void *unused)
 {
     while (!atomic_load(&stop)) {
         hm_lock_fork_begin();
-        hm_superslab_fork(take_lock);
+        hm_superslab_fork(hm_lock_fork_take);
         sched_yield();
         hm_superslab_fork(hm_lock_fork_give);
         hm_lock_fork_end();

@@ -458,11 +458,6 @@ IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-static void take_lock(struct hm_lock *lock)
-{
-    hm_lock_fork_take(lock);
-}
-
 static void *start_in_vain(void *unused)
 {
     REQUIRE(hm_tcache_start() == NULL);
@@ -477,7 +472,7 @@ IN_CHILD(while_another_thread_forks_a_thread_does_without_a_cache)
     cache_up(CONF);
     run_threads(1, use_and_end, &parked, sizeof parked);
     hm_lock_fork_begin();
-    hm_tcache_fork(take_lock);
+    hm_tcache_fork(hm_lock_fork_take);
     run_threads(1, start_in_vain, &used, sizeof used);
     hm_tcache_fork(hm_lock_fork_give);
     hm_lock_fork_end();
