@@ -13,7 +13,10 @@
 #define HM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HM_NOINLINE __attribute__((noinline))
+/* Hardly ever run, or by few programs; and, in a file full of such, run by every process:
+ * src/libhakmem.lds puts the two apart. */
 #define HM_COLD __attribute__((cold, noinline))
+#define HM_HOT __attribute__((section(".text.hm_hot")))
 #define HM_INLINE static inline __attribute__((always_inline))
 #define HM_EXPORT __attribute__((visibility("default")))
 /* For data that other files of the library use: -fvisibility=hidden covers definitions

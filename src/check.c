@@ -504,7 +504,7 @@ static void abort_written(const char *what, const void *block)
     hm_fail_misuse("exit", block, "%s", what);
 }
 
-void hm_check_exit(bool alone)
+HM_HOT void hm_check_exit(bool alone)
 {
     if (hm_harden_on && hm_opt.check_at_exit)
         hm_harden_walk(alone && !inherited, abort_written);

@@ -245,7 +245,7 @@ static void keep_origins(const struct load *load)
     }
 }
 
-static const char *origin_text(unsigned whose, char *buf)
+HM_COLD static const char *origin_text(unsigned whose, char *buf)
 {
     struct hm_text text;
 
@@ -299,7 +299,7 @@ static struct hm_span choose(struct load *load)
 }
 
 /* A process whose only malloc is ours cannot do without it. */
-static void stay_enabled(void)
+HM_COLD static void stay_enabled(void)
 {
     const struct hm_conf_origin standard = {.kind = HM_CONF_BUILTIN};
     char origin[HM_CONF_ORIGIN_MAX];
@@ -311,8 +311,9 @@ static void stay_enabled(void)
     hm_conf_origin_keep(HM_OPT_enabled, &standard);
 }
 
-static void report_trouble(const struct load *load, enum trouble trouble,
-                           const struct hm_conf_found *parent, const char *fallback)
+HM_COLD static void report_trouble(const struct load *load, enum trouble trouble,
+                                   const struct hm_conf_found *parent,
+                                   const char *fallback)
 {
     if (trouble == UNKNOWN_PARENT)
         hm_conf_report_profile(load->files, parent->name, parent->item.line,
@@ -338,9 +339,12 @@ static void report_all(struct load *load)
     else if (load->is_wish_refused)
         hm_conf_report_profile(load->files, "HAKMEM_PROFILE", 1, 1,
                                hm_span_of(load->env.profile), active);
-    report_trouble(load, load->chosen.trouble, &load->chosen.parent, "profile default");
-    report_trouble(load, load->standard.trouble, &load->standard.parent,
-                   "the built-in defaults");
+    if (load->chosen.trouble != NO_TROUBLE)
+        report_trouble(load, load->chosen.trouble, &load->chosen.parent,
+                       "profile default");
+    if (load->standard.trouble != NO_TROUBLE)
+        report_trouble(load, load->standard.trouble, &load->standard.parent,
+                       "the built-in defaults");
     reconcile();
     if (!hm_opt.enabled && load->no_next)
         stay_enabled();
@@ -407,7 +411,8 @@ void hm_conf_load_from(const struct hm_sys_start *start, const struct hm_conf_di
     load_files(&load, files);
 }
 
-void hm_conf_load_text(const struct hm_sys_start *start, const char *text, size_t len)
+HM_COLD void hm_conf_load_text(const struct hm_sys_start *start, const char *text,
+                               size_t len)
 {
     struct load load;
 
@@ -430,7 +435,7 @@ const char *hm_conf_profile(void)
     return active;
 }
 
-bool hm_option_origin(const char *name, struct hm_text *out)
+HM_COLD bool hm_option_origin(const char *name, struct hm_text *out)
 {
     unsigned whose = hm_option_find(name, strlen(name));
 
@@ -442,7 +447,7 @@ bool hm_option_origin(const char *name, struct hm_text *out)
     return true;
 }
 
-bool hm_option_get(const char *name, struct hm_text *out)
+HM_COLD bool hm_option_get(const char *name, struct hm_text *out)
 {
     enum hm_option_id id = hm_option_find(name, strlen(name));
 
@@ -452,7 +457,7 @@ bool hm_option_get(const char *name, struct hm_text *out)
     return true;
 }
 
-int hm_option_set(const char *name, const char *value)
+HM_COLD int hm_option_set(const char *name, const char *value)
 {
     enum hm_option_id id = hm_option_find(name, strlen(name));
     struct hm_options next;

@@ -102,7 +102,7 @@ void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
     hm_store_relaxed(&k->kind, (uint8_t)origin->kind);
 }
 
-void hm_conf_origin_copy(unsigned to, unsigned from)
+HM_COLD void hm_conf_origin_copy(unsigned to, unsigned from)
 {
     kept[to].scope = kept[from].scope;
     kept[to].file = kept[from].file;
@@ -175,7 +175,7 @@ static void put(const struct hm_conf_origin *origin, struct shown file,
     }
 }
 
-void hm_conf_origin_put(unsigned whose, struct hm_text *out)
+HM_COLD void hm_conf_origin_put(unsigned whose, struct hm_text *out)
 {
     const struct kept *k = &kept[whose];
     const struct hm_conf_origin origin = {
@@ -189,7 +189,8 @@ void hm_conf_origin_put(unsigned whose, struct hm_text *out)
         hm_text_printf(out, ", locked");
 }
 
-void hm_conf_origin_describe(const struct hm_conf_origin *origin, struct hm_text *out)
+HM_COLD void hm_conf_origin_describe(const struct hm_conf_origin *origin,
+                                     struct hm_text *out)
 {
     put(origin, shown_file(origin), shown_section(origin), out);
 }

@@ -347,8 +347,8 @@ static bool check_item(const struct hm_conf_report *report, const char *name,
     return check_option(report, at, item, true);
 }
 
-static void report_file(const struct hm_conf_report *report,
-                        const struct hm_conf_source *file)
+HM_COLD static void report_file(const struct hm_conf_report *report,
+                                const struct hm_conf_source *file)
 {
     struct hm_conf_reader reader;
     struct hm_conf_item item;
@@ -367,13 +367,13 @@ static void report_file(const struct hm_conf_report *report,
     }
 }
 
-void hm_conf_report_files(const struct hm_conf_report *report)
+HM_HOT void hm_conf_report_files(const struct hm_conf_report *report)
 {
     for (const struct hm_conf_source *f = report->files; f != NULL; f = f->next)
         report_file(report, f);
 }
 
-void hm_conf_report_refusals(const struct hm_conf_source *files)
+HM_HOT void hm_conf_report_refusals(const struct hm_conf_source *files)
 {
     for (const struct hm_conf_source *f = files; f != NULL; f = f->next) {
         const char *ellipsis;

@@ -87,7 +87,7 @@ HM_COLD HM_PRINTF(4, 5) static struct hm_conf_source *refuse(const char *name,
 
 enum { ERROR_MAX = 48 };
 
-static const char *error_text(long result, char *buf)
+HM_COLD static const char *error_text(long result, char *buf)
 {
     struct hm_text text;
 
@@ -143,7 +143,8 @@ static struct hm_conf_source *checked(struct hm_conf_source *source)
     return refused;
 }
 
-struct hm_conf_source *hm_conf_source_text(const char *name, const char *text, size_t len)
+HM_COLD struct hm_conf_source *hm_conf_source_text(const char *name, const char *text,
+                                                   size_t len)
 {
     struct hm_conf_source *source;
 
@@ -273,7 +274,7 @@ HM_COLD static struct hm_conf_source *refuse_include(const struct include *at,
 }
 
 /* From the includer's directory on, unless it begins with a slash; false: too long. */
-static bool resolve(const struct include *at, char *path)
+HM_COLD static bool resolve(const struct include *at, char *path)
 {
     const struct hm_span value = at->item.value;
     size_t dir = 0;
@@ -292,7 +293,7 @@ static bool resolve(const struct include *at, char *path)
     return true;
 }
 
-static bool includes_itself(const struct include *at, const char *path)
+HM_COLD static bool includes_itself(const struct include *at, const char *path)
 {
     for (const struct hm_conf_source *s = at->in; s != NULL; s = s->includer) {
         if (strcmp(s->name, path) == 0)
@@ -302,8 +303,8 @@ static bool includes_itself(const struct include *at, const char *path)
 }
 
 /* What an include line stands for; NULL: nothing. */
-static struct hm_conf_source *include(const struct include *at, char *path,
-                                      const uint32_t *owner, unsigned *left)
+HM_COLD static struct hm_conf_source *include(const struct include *at, char *path,
+                                              const uint32_t *owner, unsigned *left)
 {
     struct hm_conf_source *source;
     char buf[ERROR_MAX];

@@ -9,15 +9,14 @@
 
 static _Atomic uint32_t fences; /* [any] */
 
-HM_COLD uint32_t hm_fence_gap(uint32_t units, size_t align)
+uint32_t hm_fence_gap(uint32_t units, size_t align)
 {
     /* A page that is larger than a unit has units on both sides in it. */
     bool possible = hm_opt.guard_pages && hm_os_page <= HM_UNIT;
     return possible && units <= GAP_MAX && align <= HM_UNIT ? units : 0;
 }
 
-HM_COLD uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units,
-                                uint32_t gap)
+uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units, uint32_t gap)
 {
     uint32_t count = hm_fence_count(units, gap);
     if (count == 0)
@@ -33,7 +32,7 @@ HM_COLD uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units,
     return gap;
 }
 
-HM_COLD void hm_fence_raze(uint32_t units, uint32_t gap)
+void hm_fence_raze(uint32_t units, uint32_t gap)
 {
     hm_sub_relaxed(&fences, hm_fence_count(units, gap));
 }

@@ -12,7 +12,7 @@
 
 bool hm_harden_on, hm_harden_slots;
 
-void hm_harden_init(void)
+HM_HOT void hm_harden_init(void)
 {
     hm_harden_slots =
         hm_opt.redzone > 0 || hm_opt.quarantine_bytes > 0 || hm_opt.check_freed;
@@ -25,7 +25,7 @@ void hm_harden_init(void)
     hm_guard_init();
 }
 
-bool hm_harden_needs_every_call(void)
+HM_HOT bool hm_harden_needs_every_call(void)
 {
     return hm_harden_slots || hm_opt.check == HM_CHECK_FULL || hm_opt.zero_on_free ||
            hm_opt.check_sized || hm_opt.randomize ||
@@ -98,7 +98,7 @@ void hm_harden_hand_out(const struct hm_freed *slot, size_t size, bool *zeroed,
         hm_canary_set_before(slot->slot);
 }
 
-size_t hm_harden_size(const char *slot, size_t slot_size, const char *call)
+HM_HOT size_t hm_harden_size(const char *slot, size_t slot_size, const char *call)
 {
     if (hm_canary_room == 0)
         return slot_size;

@@ -24,7 +24,7 @@ static _Atomic uint32_t readiness;
  * that all calls come here, and what comes here goes to the next malloc. */
 static _Atomic bool on;
 
-static HM_COLD void prepare(void)
+static HM_NOINLINE void prepare(void)
 {
     struct hm_sys_start start;
     hm_sys_start_facts(&start);
@@ -56,7 +56,8 @@ static HM_COLD void prepare(void)
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
 }
 
-HM_COLD void hm_heap_init(void)
+/* Not cold: the compiler would take all that may come to call it for cold as well. */
+HM_NOINLINE void hm_heap_init(void)
 {
     uint32_t seen = UNREADY;
     if (atomic_compare_exchange_strong_explicit(
@@ -70,7 +71,7 @@ HM_COLD void hm_heap_init(void)
         hm_sys_futex_wait(&readiness, PREPARING, 0);
 }
 
-HM_COLD bool hm_heap_is_on(void)
+HM_NOINLINE bool hm_heap_is_on(void)
 {
     hm_heap_init();
     return hm_load_relaxed(&on);

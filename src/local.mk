@@ -139,6 +139,10 @@ libhakmem_la_LDFLAGS = -version-info $(HM_VERSION_INFO) \
 	-Wl,-Bsymbolic-functions -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro \
 	$(HM_RELR_LDFLAGS)
 EXTRA_libhakmem_la_DEPENDENCIES = src/libhakmem.map
+if LAYOUT
+libhakmem_la_LDFLAGS += -Wl,-z,separate-code -Wl,-T,$(srcdir)/src/libhakmem.lds
+EXTRA_libhakmem_la_DEPENDENCIES += src/libhakmem.lds
+endif
 
 # The same sources for tests that look inside: nothing is hidden, and malloc and its family
 # are called hm_test_malloc and so on, so that a sanitizer's malloc can be in the same process.
@@ -163,4 +167,4 @@ src/optdoc: src/optdoc.c src/option.def src/option.h
 		-o $@ $(srcdir)/src/optdoc.c
 CLEANFILES += src/optdoc
 
-EXTRA_DIST += src/gen-profiles.sh src/libhakmem.map src/optdoc.c
+EXTRA_DIST += src/gen-profiles.sh src/libhakmem.lds src/libhakmem.map src/optdoc.c

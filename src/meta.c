@@ -195,7 +195,7 @@ size_t hm_meta_bytes(void)
     return hm_load_relaxed(&meta.bytes);
 }
 
-bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg)
+HM_COLD bool hm_meta_each(void (*visit)(void *base, size_t size, void *arg), void *arg)
 {
     if (!hm_lock_acquire(&meta.lock))
         return false;
@@ -220,7 +220,7 @@ static bool is_in_a_chunk(const void *p, size_t size)
     return false;
 }
 
-void hm_meta_check(void (*broken)(const char *what, const void *where))
+HM_COLD void hm_meta_check(void (*broken)(const char *what, const void *where))
 {
     if (!hm_lock_acquire(&meta.lock))
         return;

@@ -54,7 +54,7 @@ enum hm_option_id hm_option_find(const char *name, size_t len)
     return id;
 }
 
-enum hm_option_id hm_option_nearest(const char *name, size_t len)
+HM_COLD enum hm_option_id hm_option_nearest(const char *name, size_t len)
 {
     enum hm_option_id best = HM_OPTION_COUNT;
     size_t best_distance = SIZE_MAX;
@@ -141,8 +141,8 @@ static void store_sizemap(struct hm_sizemap *to, const struct hm_sizemap *from)
     store_u32(&to->entries, from->entries);
 }
 
-void hm_option_copy(struct hm_options *to, const struct hm_options *from,
-                    enum hm_option_id id)
+HM_COLD void hm_option_copy(struct hm_options *to, const struct hm_options *from,
+                            enum hm_option_id id)
 {
     if (hm_option_table[id].type == HM_OPTION_SIZEMAP)
         store_sizemap(field_of(to, id), const_field_of(from, id));
@@ -271,8 +271,8 @@ static uint64_t scan_bound(const struct measure *measure, const char *bound)
 /* A percentage, its sign cut off. What it amounts to is the machine's business, so it is
  * brought into the option's range rather than refused, and rounded down to what people
  * can read. */
-static const char *parse_share(const struct hm_option_info *info, const char *s,
-                               size_t len, uint64_t *out)
+HM_COLD static const char *parse_share(const struct hm_option_info *info, const char *s,
+                                       size_t len, uint64_t *out)
 {
     const uint64_t grain = 64 * HM_KIB;
     const uint64_t min = scan_bound(&size_measure, info->min);
@@ -311,7 +311,8 @@ static const char *parse_number(const struct hm_option_info *info, const char *s
     return NULL;
 }
 
-static void put_number(const struct measure *measure, uint64_t value, struct hm_text *out)
+HM_COLD static void put_number(const struct measure *measure, uint64_t value,
+                               struct hm_text *out)
 {
     const struct unit *best = &measure->units[0];
 
@@ -361,7 +362,7 @@ static const char *const *words_of(enum hm_option_type type, size_t *count)
     }
 }
 
-const char *hm_option_word(enum hm_option_id id, size_t i)
+HM_COLD const char *hm_option_word(enum hm_option_id id, size_t i)
 {
     size_t count;
     const char *const *words = words_of(hm_option_table[id].type, &count);
@@ -450,7 +451,7 @@ static const char *parse_sizemap(const struct hm_option_info *info, const char *
     }
 }
 
-static void put_sizemap(const struct hm_sizemap *map, struct hm_text *out)
+HM_COLD static void put_sizemap(const struct hm_sizemap *map, struct hm_text *out)
 {
     const uint32_t entries = __atomic_load_n(&map->entries, __ATOMIC_RELAXED);
 
@@ -498,8 +499,8 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
     return true;
 }
 
-void hm_option_format(const struct hm_options *o, enum hm_option_id id,
-                      struct hm_text *out)
+HM_COLD void hm_option_format(const struct hm_options *o, enum hm_option_id id,
+                              struct hm_text *out)
 {
     const enum hm_option_type type = hm_option_table[id].type;
     size_t count;
@@ -521,7 +522,7 @@ void hm_option_format(const struct hm_options *o, enum hm_option_id id,
     }
 }
 
-static void put_words(enum hm_option_type type, struct hm_text *out)
+HM_COLD static void put_words(enum hm_option_type type, struct hm_text *out)
 {
     size_t count;
     const char *const *names = words_of(type, &count);
@@ -534,7 +535,7 @@ static void put_words(enum hm_option_type type, struct hm_text *out)
                        names[i]);
 }
 
-void hm_option_expected(enum hm_option_id id, struct hm_text *out)
+HM_COLD void hm_option_expected(enum hm_option_id id, struct hm_text *out)
 {
     const struct hm_option_info *info = &hm_option_table[id];
 

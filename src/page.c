@@ -170,13 +170,13 @@ static void open_page(uint32_t from)
         hm_page_close(); /* the process ended meanwhile */
 }
 
-void hm_page_open(void)
+HM_HOT void hm_page_open(void)
 {
     if (hm_opt.stats_page)
         open_page(NONE);
 }
 
-void hm_page_close(void)
+HM_HOT void hm_page_close(void)
 {
     uint32_t before = atomic_exchange_explicit(&page.state, CLOSED, memory_order_acq_rel);
     int pid = hm_load_relaxed(&page.pid);
@@ -189,7 +189,7 @@ void hm_page_close(void)
     hm_sys_close((int)dir);
 }
 
-void hm_page_fork_child(void)
+HM_HOT void hm_page_fork_child(void)
 {
     struct hm_page *parents = hm_load_relaxed(&page.map);
     uint32_t state = hm_load_relaxed(&page.state);
@@ -205,18 +205,18 @@ void hm_page_fork_child(void)
 
 /* Serving. */
 
-_Atomic uint32_t *hm_page_bell(void)
+HM_HOT _Atomic uint32_t *hm_page_bell(void)
 {
     struct hm_page *p = hm_load_acquire(&page.map);
     return p != NULL ? &p->bell : NULL;
 }
 
-static bool is_asked(struct hm_page *p)
+static HM_HOT bool is_asked(struct hm_page *p)
 {
     return p != NULL && hm_load_acquire(&p->asked) != hm_load_relaxed(&page.served);
 }
 
-bool hm_page_waits(void)
+HM_HOT bool hm_page_waits(void)
 {
     return hm_load_relaxed(&page.state) == INHERITED ||
            is_asked(hm_load_acquire(&page.map));

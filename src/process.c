@@ -19,7 +19,7 @@
 static bool locks_taken; /* by the fork under way: [fork_owner] */
 
 /* Every lock there is, in rank order. */
-static void each_lock(void (*each)(struct hm_lock *))
+static HM_COLD void each_lock(void (*each)(struct hm_lock *))
 {
     each(hm_check_lock());
     hm_tcache_fork(each);

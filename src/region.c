@@ -73,7 +73,8 @@ hm_owner hm_region_get(const void *addr)
     return leaf == NULL ? 0 : hm_load_acquire(&leaf[granule & (LEAF_ENTRIES - 1)]);
 }
 
-void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg), void *arg)
+HM_COLD void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg),
+                            void *arg)
 {
     for (size_t r = 0; r < ROOT_ENTRIES; r++) {
         entry *leaf = hm_load_acquire(&root[r]);
@@ -90,7 +91,8 @@ size_t hm_region_bytes(void)
     return hm_load_relaxed(&bytes);
 }
 
-void hm_region_leaves(void (*visit)(void *base, size_t size, void *arg), void *arg)
+HM_COLD void hm_region_leaves(void (*visit)(void *base, size_t size, void *arg),
+                              void *arg)
 {
     for (size_t r = 0; r < ROOT_ENTRIES; r++) {
         entry *leaf = hm_load_acquire(&root[r]);

@@ -548,8 +548,9 @@ size_t hm_superslab_trim(uint64_t deadline, size_t reserve)
     return bytes;
 }
 
-bool hm_superslab_each(unsigned shard, void (*visit)(struct hm_superslab *, void *),
-                       void *arg)
+HM_COLD bool hm_superslab_each(unsigned shard,
+                               void (*visit)(struct hm_superslab *, void *),
+                               void *arg)
 {
     struct shard *sh = &shards[shard];
     if (!hm_lock_acquire(&sh->lock))
@@ -564,7 +565,7 @@ bool hm_superslab_each(unsigned shard, void (*visit)(struct hm_superslab *, void
     return true;
 }
 
-void hm_superslab_prewarm(unsigned count)
+HM_COLD void hm_superslab_prewarm(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct hm_superslab *ss =
@@ -588,7 +589,7 @@ void hm_superslab_prewarm(unsigned count)
     }
 }
 
-void hm_superslab_fork(void (*each)(struct hm_lock *))
+HM_COLD void hm_superslab_fork(void (*each)(struct hm_lock *))
 {
     for (unsigned i = 0; i < shard_count; i++)
         each(&shards[i].lock);

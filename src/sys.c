@@ -226,7 +226,7 @@ unsigned hm_sys_cpu_count(void)
     return count > 0 ? count : 1;
 }
 
-uint64_t hm_sys_random(void)
+HM_COLD uint64_t hm_sys_random(void)
 {
     const unsigned grnd_nonblock = 1; /* <sys/random.h> may be older than the kernel */
     uint64_t value = 0;
@@ -257,7 +257,7 @@ int hm_sys_getpid(void)
 }
 
 /* /proc has an entry for each thread, and "." and "..". */
-bool hm_sys_is_only_thread(void)
+HM_COLD bool hm_sys_is_only_thread(void)
 {
     _Alignas(uint64_t) char entries[512];
     long fd = hm_sys_open_dir("/proc/self/task");
@@ -394,7 +394,7 @@ static bool read_stack(struct hm_sys_start *out)
 /* Without the loader's help. environ is the initial array as long as it lies on the main
  * stack, which only the main thread can tell (above its own frame there is nothing else).
  */
-static bool read_environ(struct hm_sys_start *out)
+static HM_COLD bool read_environ(struct hm_sys_start *out)
 {
     char **envp = &environ != NULL ? environ : NULL;
     bool main_thread = hm_sys_gettid() == hm_sys_getpid();
@@ -403,7 +403,7 @@ static bool read_environ(struct hm_sys_start *out)
     return envp != NULL && main_thread && on_stack && read_after_envp(envp, out);
 }
 
-static bool read_proc(struct hm_sys_start *out)
+static HM_COLD bool read_proc(struct hm_sys_start *out)
 {
     ElfW(auxv_t) auxv[40] = {{.a_type = AT_NULL}};
     long fd = hm_sys_open_read("/proc/self/auxv");

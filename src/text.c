@@ -176,7 +176,7 @@ void hm_text_printf(struct hm_text *t, const char *fmt, ...)
     va_end(args);
 }
 
-void hm_text_put_quoted(struct hm_text *t, const char *s, size_t n)
+HM_COLD void hm_text_put_quoted(struct hm_text *t, const char *s, size_t n)
 {
     const size_t shown = hm_min(n, HM_TEXT_QUOTED_MAX);
 
@@ -187,7 +187,7 @@ void hm_text_put_quoted(struct hm_text *t, const char *s, size_t n)
     hm_text_put(t, "\"", 1);
 }
 
-size_t hm_text_distance(const char *a, size_t na, const char *b, size_t nb)
+HM_COLD size_t hm_text_distance(const char *a, size_t na, const char *b, size_t nb)
 {
     unsigned char
         row[HM_TEXT_WORD_MAX + 1]; /* of the matrix of Levenshtein's algorithm */

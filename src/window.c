@@ -227,7 +227,7 @@ struct check {
     void (*broken)(const char *what, const void *where);
 };
 
-static void check_place(char *granule, hm_owner owner, void *arg)
+static HM_COLD void check_place(char *granule, hm_owner owner, void *arg)
 {
     const struct check *check = arg;
     const struct window *w = check->window;
@@ -239,7 +239,7 @@ static void check_place(char *granule, hm_owner owner, void *arg)
 
 /* The region map says that a SuperSlab is there from after its place is taken until
  * before it is given back. */
-void hm_window_check(void (*broken)(const char *what, const void *where))
+HM_COLD void hm_window_check(void (*broken)(const char *what, const void *where))
 {
     for (int k = 0; k < HM_KINDS; k++) {
         struct window *w = &windows[k];

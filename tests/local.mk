@@ -286,6 +286,7 @@ scripts = \
 	tests/preload/perl.t \
 	tests/preload/python.t \
 	tests/preload/redis.t \
+	tests/preload/resident.t \
 	tests/preload/shell.t \
 	tests/preload/sqlite.t \
 	tests/preload/statistics.t \

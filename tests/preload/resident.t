@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+# What of the library and its data is resident in a small program: cat, reading its own
+# /proc/self/smaps.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Preload;
+use Test::More;
+
+plan(skip_all => 'another allocator') unless $is_ours;
+
+# Anonymous memory, KiB, that there may be more of than under libc's malloc, which needs
+# some 24 here. Blocks are half of it.
+my $budget = 200;
+
+# What smaps says, a hash for each mapping.
+sub mappings {
+    my (%how) = @_;
+    my @found;
+    for (split /\n/, run({%how}, 'cat', '/proc/self/smaps')->{out}) {
+        push @found, { access => $1, name => $2 }
+            if /^[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ \d+ *(.*)/;
+        $found[-1]{$1} = $2 if @found && /^(\w+): +(\d+) kB/;
+    }
+    return @found;
+}
+
+sub sum {
+    my ($field, @mappings) = @_;
+    my $sum = 0;
+    $sum += $_->{$field} || 0 for @mappings;
+    return $sum;
+}
+
+my @plain = mappings(plain => 1);
+my @ours  = mappings();
+plan(skip_all => 'needs /proc/self/smaps') unless sum('Rss', @plain) > 0;
+
+my $page   = POSIX::sysconf(POSIX::_SC_PAGESIZE());
+my $debug  = slurp("$build/config.h") =~ /^#define HM_ENABLE_DEBUG 1/m;
+my @file   = grep { $_->{name} =~ /libhakmem/ } @ours;
+my @code   = grep { $_->{access} =~ /x/ } @file;
+my @unwind = grep { $_->{access} eq 'r--p' } @file;
+
+SKIP: {
+    skip('the linker did not lay it out', 3) if @code < 2;
+    is(sum('Rss', $code[0]), 0, 'cold code is not in memory');
+    cmp_ok(sum('Rss', $code[1]), '>', 0, 'other code is');
+    is(sum('Rss', $unwind[1]), 0, 'nor is what unwinding needs');
+}
+
+SKIP: {
+    skip('figures for pages of 4 KiB, without debug checks', 1)
+        if $debug || $page != 4096;
+    my $more = sum('Anonymous', @ours) - sum('Anonymous', @plain);
+    cmp_ok($more, '<=', $budget, "anonymous memory: $more KiB more")
+        or diag(map { "$_->{access} $_->{Anonymous} KiB $_->{name}\n" }
+            grep { $_->{Anonymous} } @ours);
+}
+
+done_testing();
