@@ -99,6 +99,7 @@ HM_SOURCES = \
 	src/sys.h \
 	src/tcache.c \
 	src/tcache.h \
+	src/tcache_threads.c \
 	src/tcache_totals.c \
 	src/text.c \
 	src/text.h \

@@ -62,6 +62,13 @@ struct hm_tcache {
     _Atomic uint64_t wanted, granted; /* bytes of requests that took the slow path */
 };
 
+/* What bounds all caches together. [any, relaxed] */
+struct hm_tcache_process {
+    _Atomic size_t bytes;     /* of all caches: capacity beyond the minimum */
+    _Atomic unsigned threads; /* that have a cache */
+};
+extern struct hm_tcache_process hm_tcache_process;
+
 /* Adds to a counter, which only the calling thread writes. */
 HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -96,6 +103,10 @@ bool hm_tcache_is_over(struct hm_tcache *tc);
 void hm_tcache_age(struct hm_tcache *tc);
 /* Empties all bins into the slabs. */
 void hm_tcache_flush(struct hm_tcache *tc);
+/* Forgets all bins, and the blocks in them. */
+void hm_tcache_close_bins(struct hm_tcache *tc);
+/* Lets all current slabs go. */
+void hm_tcache_let_go(struct hm_tcache *tc);
 /* The same for caches parked at `deadline` or before. */
 void hm_tcache_trim_parked(uint64_t deadline);
 /* Is there one that it may yet find something in? */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* The caches of the process: which thread has which, and what becomes of them when it
+ * ends. Apart from tcache.c, whose bins know nothing of threads. */
+#include "meta.h"
+#include "tcache.h"
+
+#include <pthread.h>
+
+/* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
+ * rounds; others may free in each, so a cache is parked in the last. In that,
+ * ThreadSanitizer takes its own view of the thread down: one less. */
+#define EXIT_ROUNDS (HM_TSAN ? 2 : 3)
+
+static struct {
+    struct hm_lock lock;
+    struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
+    struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
+    struct hm_tcache *_Atomic orphans; /* [any] exited while fork elsewhere */
+    _Atomic unsigned untrimmed;        /* parked caches that may hold blocks */
+    _Atomic unsigned next_shard;
+    pthread_key_t key;
+    bool key_valid;
+} threads;
+
+static void cache_exit(void *arg);
+static bool every_call_slow; /* [const after init] */
+
+void hm_tcache_init(bool slow)
+{
+    every_call_slow = slow;
+    hm_tcache_options();
+    hm_lock_init(&threads.lock, HM_RANK_THREADS);
+    /* In glibc this is a compare-and-swap in a static table; it neither allocates nor
+     * locks. Without a key, caches of ended threads are lost until the process ends. */
+    threads.key_valid = pthread_key_create(&threads.key, cache_exit) == 0;
+}
+
+static struct hm_tcache *cache_make(void)
+{
+    struct hm_tcache *tc = hm_meta_new(sizeof *tc);
+    if (tc == NULL)
+        return NULL;
+    hm_tcache_close_bins(tc);
+    tc->front = &tc->bin_ends;
+    if (every_call_slow) {
+        tc->front = hm_front_closed(tc);
+        if (tc->front == NULL) {
+            hm_meta_free(tc, sizeof *tc);
+            return NULL;
+        }
+    }
+    tc->bin_ends.cache = tc;
+    tc->next = hm_load_relaxed(&threads.all);
+    while (!atomic_compare_exchange_weak_explicit(
+        &threads.all, &tc->next, tc, memory_order_release, memory_order_relaxed))
+        ;
+    return tc;
+}
+
+/* Caller holds the lock. */
+static void park(struct hm_tcache *tc)
+{
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    hm_store_relaxed(&tc->parked, true);
+    tc->next_parked = threads.parked;
+    threads.parked = tc;
+    hm_add_relaxed(&threads.untrimmed, 1);
+}
+
+/* Parks caches whose threads exited during a fork. Caller holds the lock. */
+static void park_orphans(void)
+{
+    if (HM_LIKELY(hm_load_relaxed(&threads.orphans) == NULL))
+        return;
+    struct hm_tcache *tc =
+        atomic_exchange_explicit(&threads.orphans, NULL, memory_order_acquire);
+    while (tc != NULL) {
+        struct hm_tcache *next = tc->next_parked;
+        park(tc);
+        tc = next;
+    }
+}
+
+/* Parks a cache, now or, if the lock is a fork's, later. */
+static void retire(struct hm_tcache *tc)
+{
+    struct hm_tcache *first = hm_load_relaxed(&threads.orphans);
+    if (hm_lock_acquire(&threads.lock)) {
+        park(tc);
+        hm_lock_release(&threads.lock);
+        return;
+    }
+    do /* release pairs with the acquire in park_orphans */
+        tc->next_parked = first;
+    while (!atomic_compare_exchange_weak_explicit(
+        &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
+}
+
+/* False: fork elsewhere. *unparked NULL: none is parked. */
+static bool unpark(struct hm_tcache **unparked)
+{
+    if (!hm_lock_acquire(&threads.lock))
+        return false;
+    park_orphans();
+    struct hm_tcache **link = &threads.parked;
+    while (*link != NULL && hm_load_acquire(&(*link)->withheld))
+        link = &(*link)->next_parked;
+    struct hm_tcache *tc = *link;
+    if (tc != NULL) {
+        *link = tc->next_parked;
+        hm_store_relaxed(&tc->parked, false);
+        if (tc->aged_at != UINT64_MAX)
+            hm_sub_relaxed(&threads.untrimmed, 1);
+    }
+    hm_lock_release(&threads.lock);
+    *unparked = tc;
+    return true;
+}
+
+struct hm_tcache *hm_tcache_start(void)
+{
+    if (hm_tcache_self == &hm_front_exited)
+        return NULL;
+    /* From its first lock on, this thread counts for fork (process.h). */
+    hm_add_relaxed(&hm_tcache_process.threads, 1);
+    struct hm_tcache *tc = NULL;
+    /* While another thread forks a new one might be one too many, for ever. */
+    if (unpark(&tc) && tc == NULL)
+        tc = cache_make();
+    if (tc == NULL) {
+        hm_sub_relaxed(&hm_tcache_process.threads, 1);
+        return NULL;
+    }
+    tc->exit_rounds = 0;
+    tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
+    tc->aged_at = hm_load_relaxed(&hm_clock);
+    /* First, since pthread_setspecific may call calloc. */
+    hm_tcache_watch_end(tc);
+    if (threads.key_valid)
+        pthread_setspecific(threads.key, tc);
+    return tc;
+}
+
+/* Destructor of the thread-specific key. */
+static void cache_exit(void *arg)
+{
+    struct hm_tcache *tc = arg;
+    if (tc->exit_rounds++ < EXIT_ROUNDS && pthread_setspecific(threads.key, tc) == 0)
+        return;
+    hm_tcache_self = &hm_front_exited;
+    hm_tcache_let_go(tc);
+    retire(tc);
+    hm_sub_relaxed(&hm_tcache_process.threads, 1);
+}
+
+/* The next cache parked at `deadline` or before, withheld from new threads. The acquire
+ * of withheld pairs with the release of the thread that trimmed the cache before. */
+static struct hm_tcache *withhold(uint64_t deadline)
+{
+    if (!hm_lock_acquire(&threads.lock))
+        return NULL;
+    park_orphans();
+    struct hm_tcache *tc = threads.parked;
+    while (tc != NULL && (hm_load_acquire(&tc->withheld) || tc->aged_at > deadline))
+        tc = tc->next_parked;
+    if (tc != NULL)
+        hm_store_relaxed(&tc->withheld, true);
+    hm_lock_release(&threads.lock);
+    return tc;
+}
+
+void hm_tcache_trim_parked(uint64_t deadline)
+{
+    struct hm_tcache *tc;
+    while ((tc = withhold(deadline)) != NULL) {
+        hm_tcache_flush(tc);
+        tc->aged_at = UINT64_MAX; /* nothing left to trim */
+        hm_sub_relaxed(&threads.untrimmed, 1);
+        hm_store_release(&tc->withheld, false);
+    }
+}
+
+bool hm_tcache_parked_untrimmed(void)
+{
+    return hm_load_relaxed(&threads.untrimmed) > 0;
+}
+
+struct hm_tcache *hm_tcache_first(void)
+{
+    return hm_load_acquire(&threads.all);
+}
+
+void hm_tcache_fork(void (*each)(struct hm_lock *))
+{
+    each(&threads.lock);
+}
+
+void hm_tcache_fork_child(void)
+{
+    struct hm_tcache *self = hm_tcache_self->cache;
+    hm_store_relaxed(&threads.orphans, NULL); /* parked below, as all others */
+    for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
+        hm_store_relaxed(&tc->withheld, false);
+        if (tc == self) /* which goes on where it was, and may be busy: lock.h, L5 */
+            continue;
+        if (hm_load_relaxed(&tc->busy))
+            hm_tcache_close_bins(tc);
+        hm_store_relaxed(&tc->busy, false);
+        if (hm_load_relaxed(&tc->parked))
+            continue;
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+            /* Its thread may have been about to take this block, with the state set. */
+            struct hm_slot *top = hm_load_relaxed(&tc->bin_ends.top[cls]);
+            if (top->state != NULL)
+                hm_store_relaxed(top->state, 0);
+            if (tc->bins[cls].current != NULL)
+                hm_slab_let_go_orphan(tc->bins[cls].current);
+            tc->bins[cls].current = NULL;
+        }
+        retire(tc);
+    }
+    hm_store_relaxed(&hm_tcache_process.threads, self != NULL);
+}
