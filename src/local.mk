@@ -88,6 +88,8 @@ HM_SOURCES = \
 	src/report.h \
 	src/sizeclass.c \
 	src/sizeclass.h \
+	src/share.c \
+	src/share.h \
 	src/slab.c \
 	src/slab.h \
 	src/superslab.c \

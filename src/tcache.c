@@ -95,25 +95,38 @@ static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
     return true;
 }
 
-static void charge(struct hm_tcache *tc, size_t bytes)
+static unsigned caches_in_use(void)
 {
-    tc->bytes += bytes;
-    hm_add_relaxed(&hm_tcache_process.bytes, bytes);
-}
-
-/* Bytes that this thread's cache may hold beyond its minimum: tls_cache_bytes, and its
- * part of heap_cache_share of a heap of this size. */
-static size_t bytes_bound(size_t heap)
-{
-    size_t share = heap / 100 * HM_LIVE(heap_cache_share);
-    unsigned sharers = hm_load_relaxed(&hm_tcache_process.threads);
-    return hm_clamp(HM_LIVE(tls_cache_bytes)) + share / hm_max(sharers, 1);
+    return hm_load_relaxed(&hm_tcache_process.threads);
 }
 
 bool hm_tcache_is_over(struct hm_tcache *tc)
 {
-    /* Parts of some SuperSlabs may not have been touched yet. */
-    return tc->bytes > bytes_bound(hm_superslab_resident() + 4 * hm_opt.superslab_size);
+    return hm_share_is_over(&tc->share, caches_in_use());
+}
+
+uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
+{
+    uint64_t bytes = 0;
+    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
+        struct hm_slot *bottom = hm_front_limit(&tc->bin_ends, cls) +
+                                 hm_load_relaxed(&tc->bins[cls].capacity);
+        /* While the bin moves to another array the two may not belong together. */
+        ptrdiff_t count = bottom - hm_load_relaxed(&tc->bin_ends.top[cls]);
+        if (count <= 0 || count > HM_BIN_MAX)
+            continue;
+        bytes += (uint64_t)count * hm_classes[cls].size;
+        if (blocks != NULL)
+            blocks[cls] += (uint64_t)count;
+    }
+    return bytes;
+}
+
+/* Bytes were taken from slabs or given back. */
+static void moved(struct hm_tcache *tc, int64_t bytes)
+{
+    if (hm_share_moved(&tc->share, bytes))
+        hm_share_note(&tc->share, hm_tcache_cached(tc, NULL));
 }
 
 /* Doubles a bin, within the bounds of thread and process. */
@@ -122,12 +135,10 @@ static bool bin_grow(struct hm_tcache *tc, unsigned cls)
     unsigned before = capacity_of(tc, cls), capacity = before * 2;
     size_t more = (size_t)before * hm_classes[cls].size;
     if (capacity > hm_min(HM_LIVE(tls_cache_max), HM_BIN_MAX) ||
-        tc->bytes + more > bytes_bound(hm_superslab_resident()) ||
-        hm_load_relaxed(&hm_tcache_process.bytes) + more > HM_LIVE(process_cache_bytes))
+        !hm_share_allows(&tc->share, more, caches_in_use()) ||
+        !bin_resize(tc, cls, capacity))
         return false;
-    if (!bin_resize(tc, cls, capacity))
-        return false;
-    charge(tc, more);
+    hm_share_charge(&tc->share, more);
     return true;
 }
 
@@ -138,7 +149,7 @@ static void bin_shrink(struct hm_tcache *tc, unsigned cls)
     if (capacity < capacity_min(cls) || count_of(tc, cls) > capacity ||
         !bin_resize(tc, cls, capacity))
         return;
-    charge(tc, 0 - (size_t)capacity * hm_classes[cls].size);
+    hm_share_charge(&tc->share, 0 - (size_t)capacity * hm_classes[cls].size);
 }
 
 /* Blocks that the first refill wants. */
@@ -183,6 +194,7 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
     busy_end(tc);
     count_event(&tc->flushes, &tc->flushed, n);
     hm_tcache_count(&tc->remote, remote);
+    moved(tc, -(int64_t)(n * (size_t)hm_classes[cls].size));
 }
 
 static void bin_let_go(struct hm_bin *bin)
@@ -211,7 +223,7 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
             bin->current = hm_slab_adopt(tc->shard, hm_slab_class(cls));
         if (bin->current == NULL)
             break;
-        bool apart = hm_load_relaxed(&hm_tcache_process.threads) > 1;
+        bool apart = caches_in_use() > 1;
         unsigned n = hm_slab_take(bin->current, out + got, want - got, apart);
         got += n;
         if (n == 0 || !keep)
@@ -242,6 +254,7 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
     bin->active = true;
     bin->taken = (uint16_t)hm_min(bin->taken + got, UINT16_MAX);
     count_event(&tc->refills, &tc->refilled, got);
+    moved(tc, (int64_t)(got * (size_t)hm_classes[cls].size));
     return true;
 }
 
@@ -254,6 +267,7 @@ static struct hm_slot take_single(unsigned cls)
         hm_slab_take(slab, &slot, 1, true);
         hm_slab_let_go(slab);
     }
+    hm_share_moved_single(slot.block == NULL ? 0 : hm_classes[cls].size);
     return slot;
 }
 
@@ -316,6 +330,7 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
     hm_store_relaxed(state, 0);
     if (tc == NULL || (capacity_of(tc, cls) == 0 && !bin_open_by_free(tc, cls))) {
         hm_slab_give(&slot, 1);
+        hm_share_moved_single(-(int64_t)hm_classes[cls].size);
         return;
     }
     if (top_of(tc, cls) == limit_of(tc, cls))
@@ -353,6 +368,8 @@ void hm_tcache_flush(struct hm_tcache *tc)
 
 void hm_tcache_age(struct hm_tcache *tc)
 {
+    tc->share.traffic = 0;
+    hm_share_note(&tc->share, hm_tcache_cached(tc, NULL));
     if (hm_tcache_is_over(tc)) {
         hm_tcache_flush(tc);
         return;

@@ -20,6 +20,7 @@
 #define HM_TCACHE_H
 
 #include "front.h"
+#include "share.h"
 #include "slab.h"
 
 /* Slots of a bin at most: option.def's bound on tls_cache_max. */
@@ -42,7 +43,7 @@ struct hm_tcache {
     unsigned watched;       /* [owner] such calls until the watch ends; 0: no watch */
     bool watch_hit;         /* [owner] this call is one */
     struct hm_bin bins[HM_CLASSES];
-    size_t bytes;        /* [owner] capacity beyond the minimum, in bytes of blocks */
+    struct hm_share share; /* [owner] */
     uint32_t events;     /* [owner] slow-path calls */
     uint32_t asked;      /* [owner] trim.h: hm_trim_ask_all as last heeded */
     uint8_t shard;       /* [owner] */
@@ -64,7 +65,6 @@ struct hm_tcache {
 
 /* What bounds all caches together. [any, relaxed] */
 struct hm_tcache_process {
-    _Atomic size_t bytes;     /* of all caches: capacity beyond the minimum */
     _Atomic unsigned threads; /* that have a cache */
 };
 extern struct hm_tcache_process hm_tcache_process;

@@ -4,23 +4,6 @@
 
 #include <string.h>
 
-uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
-{
-    uint64_t bytes = 0;
-    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
-        struct hm_slot *bottom = hm_front_limit(&tc->bin_ends, cls) +
-                                 hm_load_relaxed(&tc->bins[cls].capacity);
-        /* While the bin moves to another array the two may not belong together. */
-        ptrdiff_t count = bottom - hm_load_relaxed(&tc->bin_ends.top[cls]);
-        if (count <= 0 || count > HM_BIN_MAX)
-            continue;
-        bytes += (uint64_t)count * hm_classes[cls].size;
-        if (blocks != NULL)
-            blocks[cls] += (uint64_t)count;
-    }
-    return bytes;
-}
-
 void hm_tcache_totals(struct hm_tcache_totals *out)
 {
     memset(out, 0, sizeof *out);

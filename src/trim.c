@@ -21,6 +21,7 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 
 static size_t pass(uint64_t deadline, bool pages)
 {
+    hm_share_rotate();
     hm_tcache_trim_parked(deadline);
     size_t bytes = hm_big_trim_due(deadline);
     if (pages)
@@ -110,7 +111,7 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
     if (tc->asked != asked) {
         tc->asked = asked;
         hm_tcache_flush(tc);
-    } else if (now - tc->aged_at >= interval) {
+    } else if (now - tc->aged_at >= interval || hm_share_is_old(&tc->share)) {
         tc->aged_at = now;
         hm_tcache_age(tc);
     }

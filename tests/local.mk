@@ -73,6 +73,7 @@ unit_tests = \
 	tests/unit/test_region \
 	tests/unit/test_report \
 	tests/unit/test_secure \
+	tests/unit/test_share \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
 	tests/unit/test_slab_threads \
@@ -139,6 +140,8 @@ tests_unit_test_secure_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_secure_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_start_facts \
 	-Wl,--wrap=hm_conf_load
 tests_unit_test_secure_LDADD = $(unit_ldadd)
+tests_unit_test_share_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_share_LDADD = $(unit_ldadd)
 tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sizeclass_LDADD = $(unit_ldadd)
 tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)
@@ -230,6 +233,7 @@ port_tests = \
 	tests/unit/test_meta \
 	tests/unit/test_option \
 	tests/unit/test_region \
+	tests/unit/test_share \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
 	tests/unit/test_superslab \

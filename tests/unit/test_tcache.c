@@ -176,7 +176,7 @@ IN_CHILD(no_cache_grows_beyond_its_bound)
         for (unsigned cls = 1; cls < HM_CLASSES; cls += 3) {
             take_many(tc, cls, 300);
             give_many(tc, cls, 300);
-            REQUIRE(tc->bytes <= 256 * HM_KIB);
+            REQUIRE(tc->share.bytes <= 256 * HM_KIB);
         }
     }
     bins_are_sound(tc);
@@ -188,7 +188,7 @@ IN_CHILD(no_cache_grows_beyond_its_bound)
             least += hm_max(2, hm_min(16, HM_KIB / hm_classes[cls].size)) *
                      hm_classes[cls].size;
     }
-    REQUIRE(sum == tc->bytes + least);
+    REQUIRE(sum == tc->share.bytes + least);
 }
 
 static pthread_barrier_t barrier;
@@ -226,7 +226,7 @@ IN_CHILD(all_caches_together_keep_the_bound_of_the_process)
     size_t sum = 0;
 
     for (size_t i = 0; i < 4; i++)
-        sum += caches[i]->bytes;
+        sum += caches[i]->share.bytes;
     REQUIRE(sum > 0 &&
             sum <= 512 * HM_KIB + 3 * 512 * HM_KIB / 2); /* a race's worth more */
     pthread_barrier_wait(&barrier);
@@ -270,7 +270,7 @@ IN_CHILD(an_idle_bin_ages_down_to_nothing)
         hm_tcache_age(tc);
         bins_are_sound(tc);
     }
-    REQUIRE(totals().cached_bytes == 0 && tc->bytes == 0);
+    REQUIRE(totals().cached_bytes == 0 && tc->share.bytes == 0);
     REQUIRE(tc->bins[4].current == NULL && slabs() == 0);
 }
 
