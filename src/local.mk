@@ -52,6 +52,8 @@ HM_SOURCES = \
 	src/heap.h \
 	src/helper.c \
 	src/helper.h \
+	src/home.c \
+	src/home.h \
 	src/identity.c \
 	src/identity.h \
 	src/lock.c \
@@ -86,6 +88,8 @@ HM_SOURCES = \
 	src/report.c \
 	src/report.def \
 	src/report.h \
+	src/settle.c \
+	src/settle.h \
 	src/sizeclass.c \
 	src/sizeclass.h \
 	src/share.c \

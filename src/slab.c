@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab.h"
 #include "fail.h"
+#include "home.h"
 #include "meta.h"
 #include "option.h"
 #include "os.h"
@@ -186,7 +187,32 @@ static struct hm_slab *adopt_listed(struct partial *pl, struct hm_slab *slab)
     return slab;
 }
 
-struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls)
+/* So many slabs of a list are looked at: each is a line of memory, with a lock held. */
+#define CHOOSE_AMONG 8
+
+/* A slab that nobody's blocks lie in, or not many: it may change its home. */
+static bool is_homeless(const struct hm_slab *slab)
+{
+    uint64_t live = hm_load_relaxed(&slab->life) & HM_LIFE_COUNT;
+    return live * 2 <= hm_classes[slab->cls].blocks &&
+           hm_home_owner(hm_load_relaxed(&slab->home)) == NULL;
+}
+
+/* Caller holds the lock. */
+static struct hm_slab *choose(struct partial *pl, unsigned cls, unsigned home, bool apart)
+{
+    struct hm_slab *other = NULL, *slab = pl->head[cls];
+    for (unsigned i = 0; i < CHOOSE_AMONG && slab != NULL; i++, slab = slab->next) {
+        if (hm_load_relaxed(&slab->home) == home)
+            return slab;
+        if (other == NULL && (!apart || is_homeless(slab)))
+            other = slab;
+    }
+    return other;
+}
+
+static struct hm_slab *adopt_partial(unsigned shard, unsigned cls, unsigned home,
+                                     bool apart)
 {
     struct hm_slab *slab = NULL;
     for (unsigned i = 0; i < shard_count && slab == NULL; i++) {
@@ -198,11 +224,22 @@ struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls)
             continue;
         struct hm_slab *gone = NULL;
         list_pending(pl, &gone);
-        slab = adopt_listed(pl, pl->head[cls]);
+        slab = adopt_listed(pl, choose(pl, cls, home, apart));
         hm_lock_release(&pl->lock);
         give_gone(gone);
     }
-    return slab != NULL ? slab : slab_make(shard, cls);
+    return slab;
+}
+
+struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls, unsigned home, bool apart)
+{
+    struct hm_slab *slab = adopt_partial(shard, cls, home, apart);
+    bool made = slab == NULL;
+    if (made)
+        slab = slab_make(shard, cls);
+    if (slab != NULL && (made || is_homeless(slab)))
+        hm_store_relaxed(&slab->home, (uint8_t)home);
+    return slab;
 }
 
 void hm_slab_let_go_orphan(struct hm_slab *slab)

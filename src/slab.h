@@ -55,9 +55,10 @@ struct hm_slot {
 void hm_slab_init(unsigned shards);
 
 /* A slab of `class` that becomes CURRENT for the calling thread: a partial one of its
- * shard, else of another shard, else a new one. NULL: out of memory, or fork elsewhere.
- */
-struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls);
+ * shard, of its home (home.h) if one is found soon, else of another shard, else a new
+ * one. With `apart`, of other homes only such that have no owner, and are half free.
+ * NULL: out of memory, or fork elsewhere. */
+struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls, unsigned home, bool apart);
 /* Ends that. */
 void hm_slab_let_go(struct hm_slab *slab);
 /* The same in a fork's child, for a slab that was current for a thread that the child

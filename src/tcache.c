@@ -9,6 +9,12 @@
  * threads use many sizes, but few of them often. */
 #define OPEN_BYTES HM_KIB
 
+/* C6. What unmixing may cost a cache: as a rule 1 whenever a bin is full; more if hardly
+ * a block in it is the thread's own, as when it always gets its blocks from others. */
+#define UNMIX_COST 800
+#define UNMIX_COST_OTHERS 8
+#define UNMIX_TIMES 2
+
 struct hm_tcache_process hm_tcache_process;
 
 /* Option refill_target, by class. [any, relaxed] */
@@ -220,7 +226,8 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
         if (bin->current == NULL)
-            bin->current = hm_slab_adopt(tc->shard, hm_slab_class(cls));
+            bin->current = hm_slab_adopt(tc->shard, hm_slab_class(cls), tc->settle.home,
+                                         bin->unmix != 0);
         if (bin->current == NULL)
             break;
         bool apart = caches_in_use() > 1;
@@ -232,14 +239,38 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
     return got;
 }
 
+/* What the bins hold belongs to another home than the thread now has. */
+static void move_home(struct hm_tcache *tc)
+{
+    hm_tcache_flush(tc);
+    tc->unmix_left = UNMIX_COST;
+}
+
+/* One of the calls that settle.h wants to see. */
+static HM_NOINLINE void look(struct hm_tcache *tc, const void *freed)
+{
+    if (hm_settle_look(&tc->settle, freed))
+        move_home(tc);
+    if (!hm_settle_is_looking(&tc->settle) && tc->watched == 0)
+        hm_tcache_watch_end(tc);
+}
+
+/* To be called before a bin gets more blocks or room. */
+static void wait_for_home(struct hm_tcache *tc)
+{
+    if (HM_UNLIKELY(hm_settle_is_guest(&tc->settle)) && hm_settle_wait(&tc->settle))
+        move_home(tc);
+}
+
 /* Fills an empty bin. The number of blocks starts small, so that a small program touches
  * few pages, and doubles up to the class's target once as many were taken before. */
 static bool bin_refill(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_bin *bin = &tc->bins[cls];
     unsigned target = hm_load_relaxed(&refill_targets[cls]);
+    wait_for_home(tc);
     unsigned want = (unsigned)hm_min(bin->refill, target);
-    while (want > capacity_of(tc, cls) && bin_grow(tc, cls))
+    while (want > capacity_of(tc, cls) && bin->unmix == 0 && bin_grow(tc, cls))
         ;
     want = (unsigned)hm_min(want, capacity_of(tc, cls));
     if (bin->taken >= bin->refill)
@@ -263,7 +294,9 @@ static struct hm_slot take_single(unsigned cls)
 {
     struct hm_slot slot = {NULL, NULL};
     struct hm_slab *slab;
-    while (slot.block == NULL && (slab = hm_slab_adopt(0, hm_slab_class(cls))) != NULL) {
+    cls = hm_slab_class(cls);
+    while (slot.block == NULL &&
+           (slab = hm_slab_adopt(0, cls, HM_HOME_NONE, false)) != NULL) {
         hm_slab_take(slab, &slot, 1, true);
         hm_slab_let_go(slab);
     }
@@ -284,6 +317,8 @@ static void count_watched(struct hm_tcache *tc)
 void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_slot slot;
+    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
+        look(tc, NULL);
     bool cached = tc != NULL && (capacity_of(tc, cls) != 0 || bin_open(tc, cls));
     if (cached && count_of(tc, cls) != 0)
         count_watched(tc);
@@ -302,24 +337,66 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
     return slot.block;
 }
 
+/* Moves a bin's blocks of other homes to its bottom; returns how many. */
+static unsigned sort_out(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_slot *top = top_of(tc, cls), *bottom = bottom_of(tc, cls), *to = bottom;
+    busy_begin(tc);
+    for (struct hm_slot *at = bottom; at-- > top;) {
+        struct hm_slot slot = *at;
+        if (hm_load_relaxed(&hm_slab_of(slot.block)->home) == tc->settle.home)
+            continue;
+        *at = *--to;
+        *to = slot;
+    }
+    busy_end(tc);
+    return (unsigned)(bottom - to);
+}
+
+/* C6, for a full bin; returns how many of its oldest blocks belong elsewhere. */
+static unsigned find_mixed(struct hm_tcache *tc, unsigned cls)
+{
+    struct hm_bin *bin = &tc->bins[cls];
+    if (tc->unmix_left == 0 || tc->settle.home == HM_HOME_NONE)
+        bin->unmix = 0;
+    else if (bin->taken > 0) {
+        unsigned capacity = capacity_of(tc, cls), others = sort_out(tc, cls);
+        unsigned cost = others > capacity / 4 * 3 ? UNMIX_COST_OTHERS : others > 0;
+        tc->unmix_left -= (uint16_t)hm_min(tc->unmix_left, cost);
+        if (others > 0)
+            bin->unmix = UNMIX_TIMES;
+        else if (bin->unmix > 0)
+            bin->unmix--;
+        return others;
+    }
+    return 0;
+}
+
 /* Makes room in a full bin. It grows until it holds what a refill brings; and further
  * while more blocks come and go than it holds, but not so many that no bin would hold
  * them or that the flushes do not count. Else its older half goes back to the slabs. If
  * nothing was taken since it last did, something is being torn down: what stays behind in
- * the end keeps a slab for each block, so the bin halves as well, down to a refill. */
+ * the end keeps a slab for each block, so the bin halves as well, down to a refill. So
+ * does one that is being unmixed, down to what it began with: the sooner it is full. */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
+    wait_for_home(tc);
+    if (top_of(tc, cls) != limit_of(tc, cls))
+        return;
     struct hm_bin *bin = &tc->bins[cls];
     unsigned capacity = capacity_of(tc, cls);
     unsigned target = hm_load_relaxed(&refill_targets[cls]);
     bool small = capacity < target;
     bin->active = true;
+    unsigned others = find_mixed(tc, cls);
     bool worth = bin->taken >= capacity && bin->taken <= HM_LIVE(tls_cache_max);
-    if ((worth || small) && bin_grow(tc, cls))
+    if (bin->unmix == 0 && (worth || small) && bin_grow(tc, cls))
         return;
-    bool torn = bin->taken == 0 && capacity / 2 >= hm_max(target, capacity_min(cls));
-    bin_flush(tc, cls, torn ? capacity - capacity / 4 : (capacity + 1) / 2);
-    if (torn)
+    bool torn = bin->taken == 0 && capacity / 2 >= target;
+    bool halve = (torn || bin->unmix != 0) && capacity / 2 >= capacity_min(cls);
+    unsigned n = halve ? capacity - capacity / 4 : (capacity + 1) / 2;
+    bin_flush(tc, cls, (unsigned)hm_max(others, n));
+    if (halve)
         bin_shrink(tc, cls);
     bin->taken = 0;
 }
@@ -328,6 +405,8 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 {
     struct hm_slot slot = {block, state};
     hm_store_relaxed(state, 0);
+    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
+        look(tc, block);
     if (tc == NULL || (capacity_of(tc, cls) == 0 && !bin_open_by_free(tc, cls))) {
         hm_slab_give(&slot, 1);
         hm_share_moved_single(-(int64_t)hm_classes[cls].size);
@@ -402,5 +481,6 @@ void hm_tcache_watch(struct hm_tcache *tc, unsigned calls)
 void hm_tcache_watch_end(struct hm_tcache *tc)
 {
     tc->watched = 0;
-    hm_tcache_self = tc->front;
+    if (!hm_settle_is_looking(&tc->settle))
+        hm_tcache_self = tc->front;
 }

@@ -15,13 +15,15 @@
  *    thread. Parked caches hold no current slab. Caches are type-stable.
  * C5 `busy` is set while its thread changes more than one of a bin's ends: a fork's child
  *    empties caches that were busy in threads it does not have.
+ * C6 A bin that was full of blocks of other homes than the thread's (home.h), or of some,
+ *    stays small and takes from slabs of its own, until it was full without them twice or
+ *    the cache has spent enough on that.
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
 
-#include "front.h"
+#include "settle.h"
 #include "share.h"
-#include "slab.h"
 
 /* Slots of a bin at most: option.def's bound on tls_cache_max. */
 #define HM_BIN_MAX 2048
@@ -32,6 +34,7 @@ struct hm_bin {
     uint16_t refill;           /* [owner] blocks that the next refill wants */
     uint16_t taken; /* [owner] blocks refilled since the last flush, saturating */
     bool active;    /* [owner] missed since the cache was last aged */
+    uint8_t unmix;  /* [owner] C6: times that it must still be full of its own blocks */
 };
 
 struct hm_tcache {
@@ -44,6 +47,8 @@ struct hm_tcache {
     bool watch_hit;         /* [owner] this call is one */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
+    struct hm_settle settle;
+    uint16_t unmix_left; /* [owner] C6: what may still be spent on it */
     uint32_t events;     /* [owner] slow-path calls */
     uint32_t asked;      /* [owner] trim.h: hm_trim_ask_all as last heeded */
     uint8_t shard;       /* [owner] */
@@ -92,7 +97,8 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls);
 void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state);
 
 /* Lets the thread's next calls miss although its bins could serve them, so that trim.h
- * gets to see the clock: `calls` of them, or until the watch is ended. */
+ * gets to see the clock: `calls` of them, or until the watch is ended; and as long as
+ * settle.h looks at them. */
 void hm_tcache_watch(struct hm_tcache *tc, unsigned calls);
 void hm_tcache_watch_end(struct hm_tcache *tc);
 

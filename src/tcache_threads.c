@@ -41,7 +41,7 @@ static struct hm_tcache *cache_make(void)
     if (tc == NULL)
         return NULL;
     hm_tcache_close_bins(tc);
-    tc->front = &tc->bin_ends;
+    tc->front = tc->settle.front = &tc->bin_ends;
     if (every_call_slow) {
         tc->front = hm_front_closed(tc);
         if (tc->front == NULL) {
@@ -134,8 +134,12 @@ struct hm_tcache *hm_tcache_start(void)
     tc->exit_rounds = 0;
     tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
     tc->aged_at = hm_load_relaxed(&hm_clock);
+    bool look = hm_settle_begin(&tc->settle);
     /* First, since pthread_setspecific may call calloc. */
-    hm_tcache_watch_end(tc);
+    tc->watched = 0;
+    hm_tcache_self = tc->front;
+    if (look)
+        hm_tcache_watch(tc, 0);
     if (threads.key_valid)
         pthread_setspecific(threads.key, tc);
     return tc;
@@ -149,6 +153,7 @@ static void cache_exit(void *arg)
         return;
     hm_tcache_self = &hm_front_exited;
     hm_tcache_let_go(tc);
+    hm_settle_end(&tc->settle);
     retire(tc);
     hm_sub_relaxed(&hm_tcache_process.threads, 1);
 }
@@ -217,6 +222,7 @@ void hm_tcache_fork_child(void)
                 hm_slab_let_go_orphan(tc->bins[cls].current);
             tc->bins[cls].current = NULL;
         }
+        hm_settle_end(&tc->settle);
         retire(tc);
     }
     hm_store_relaxed(&hm_tcache_process.threads, self != NULL);

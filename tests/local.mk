@@ -73,6 +73,7 @@ unit_tests = \
 	tests/unit/test_region \
 	tests/unit/test_report \
 	tests/unit/test_secure \
+	tests/unit/test_settle \
 	tests/unit/test_share \
 	tests/unit/test_sizeclass \
 	tests/unit/test_slab \
@@ -140,6 +141,8 @@ tests_unit_test_secure_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_secure_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hm_sys_start_facts \
 	-Wl,--wrap=hm_conf_load
 tests_unit_test_secure_LDADD = $(unit_ldadd)
+tests_unit_test_settle_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_settle_LDADD = $(unit_ldadd)
 tests_unit_test_share_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_share_LDADD = $(unit_ldadd)
 tests_unit_test_sizeclass_CPPFLAGS = $(unit_cppflags)

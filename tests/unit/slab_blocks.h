@@ -4,6 +4,8 @@
 #define HM_TEST_SLAB_BLOCKS_H
 
 #include "layers.h"
+
+#include "home.h"
 #include "walk.h"
 
 #define CONF "superslab_size = 512K\naddress_window = 1G\nempty_reserve = 0\n"
@@ -30,7 +32,7 @@ static UNUSED unsigned flags(struct hm_slab *slab)
 
 static UNUSED struct hm_slab *adopt(unsigned shard)
 {
-    struct hm_slab *slab = hm_slab_adopt(shard, CLS);
+    struct hm_slab *slab = hm_slab_adopt(shard, CLS, HM_HOME_NONE, false);
 
     REQUIRE(slab != NULL && flags(slab) == HM_LIFE_CURRENT && slab->cls == CLS);
     return slab;

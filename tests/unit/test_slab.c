@@ -11,7 +11,7 @@ IN_CHILD(a_new_slab_has_all_blocks_of_its_class)
     layers_up("shards = 1\n" CONF);
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         const struct hm_class *c = &hm_classes[cls];
-        struct hm_slab *slab = hm_slab_adopt(0, cls);
+        struct hm_slab *slab = hm_slab_adopt(0, cls, HM_HOME_NONE, false);
 
         REQUIRE(slab != NULL && hm_slab_take(slab, all, COUNT(all), false) == c->blocks);
         REQUIRE(live(slab) == c->blocks);
@@ -76,7 +76,7 @@ IN_CHILD(threads_that_share_a_slab_get_lines_of_their_own)
     layers_up("shards = 1\n" CONF);
     for (unsigned cls = 1; cls <= 2; cls++) {
         unsigned line = HM_CACHE_LINE / hm_classes[cls].size;
-        struct hm_slab *slab = hm_slab_adopt(0, cls);
+        struct hm_slab *slab = hm_slab_adopt(0, cls, HM_HOME_NONE, false);
 
         REQUIRE(slab != NULL);
         REQUIRE(hm_slab_take(slab, a, 3, true) == 3);
@@ -220,14 +220,55 @@ IN_CHILD(every_life_of_a_run_has_another_generation)
 IN_CHILD(slabs_of_other_shards_are_adopted_before_a_new_one_is_made)
 {
     layers_up("shards = 4\n" CONF);
-    struct hm_slab *slab = hm_slab_adopt(2, CLS);
+    struct hm_slab *slab = hm_slab_adopt(2, CLS, HM_HOME_NONE, false);
 
     REQUIRE(slab->shard == 2 && hm_slab_take(slab, slots, 1, false) == 1);
     hm_slab_let_go(slab);
     REQUIRE(adopt(0) == slab);
     hm_slab_let_go(slab);
     REQUIRE(slab->shard == 2); /* it stays where it is */
-    REQUIRE(hm_slab_adopt(2, CLS) == slab);
+    REQUIRE(hm_slab_adopt(2, CLS, HM_HOME_NONE, false) == slab);
+}
+
+static struct hm_slab *partial_of_home(unsigned home, unsigned live)
+{
+    struct hm_slab *slab = hm_slab_adopt(0, CLS, home, true);
+
+    REQUIRE(slab != NULL && hm_load_relaxed(&slab->home) == home && flags(slab) != 0);
+    REQUIRE(hm_slab_take(slab, slots, live, false) == live);
+    return slab;
+}
+
+IN_CHILD(slabs_of_ones_own_home_come_first)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_slab *mine = partial_of_home(1, 3), *other = partial_of_home(2, 3);
+
+    hm_slab_let_go(mine);
+    hm_slab_let_go(other); /* the list's first */
+    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == mine);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == other); /* better than a new one */
+    REQUIRE(hm_load_relaxed(&other->home) == 1);       /* nobody's, and half free */
+}
+
+IN_CHILD(apart_one_takes_no_slab_of_anothers_home)
+{
+    struct hm_settle *const owner = (struct hm_settle *)slots; /* whoever that is */
+
+    layers_up("shards = 1\n" CONF);
+    struct hm_slab *owned = partial_of_home(2, 3), *full = partial_of_home(3, BLOCKS - 3);
+
+    hm_slab_let_go(owned);
+    hm_slab_let_go(full);
+    REQUIRE(hm_home_pass(2, NULL, owner));
+    struct hm_slab *made = hm_slab_adopt(0, CLS, 1, true);
+
+    REQUIRE(made != owned && made != full);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == full); /* if it need not be apart */
+    REQUIRE(hm_load_relaxed(&full->home) == 3);
+    hm_slab_let_go(full);
+    REQUIRE(hm_home_pass(2, owner, NULL));
+    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == owned && hm_load_relaxed(&owned->home) == 1);
 }
 
 IN_CHILD(a_block_given_twice_is_found_out)
@@ -260,7 +301,7 @@ IN_CHILD(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay)
     static struct hm_slot small[COUNT_OF_SMALL];
 
     layers_up("shards = 1\n" CONF);
-    struct hm_slab *slab = hm_slab_adopt(0, SMALL);
+    struct hm_slab *slab = hm_slab_adopt(0, SMALL, HM_HOME_NONE, false);
 
     REQUIRE(hm_slab_take(slab, small, COUNT_OF_SMALL, false) == COUNT_OF_SMALL);
     for (size_t i = 0; i < COUNT_OF_SMALL; i++)
@@ -289,7 +330,7 @@ IN_CHILD(pages_of_several_units_are_purged_if_they_are_all_within_a_slab)
 
     layers_up("shards = 1\n" CONF);
     REQUIRE(hm_run_take(&(struct hm_run_request){0, LARGE, 1, HM_UNIT}, &zeroed) != NULL);
-    struct hm_slab *slab = hm_slab_adopt(0, LARGE);
+    struct hm_slab *slab = hm_slab_adopt(0, LARGE, HM_HOME_NONE, false);
     char *base = slab->base, *page = (char *)hm_round_up((uintptr_t)base, PAGE);
 
     REQUIRE(hm_slab_take(slab, large, COUNT(large), false) == COUNT(large));
@@ -317,6 +358,8 @@ int main(void)
         cmocka_unit_test(lists_survive_removals_in_any_order),
         cmocka_unit_test(every_life_of_a_run_has_another_generation),
         cmocka_unit_test(slabs_of_other_shards_are_adopted_before_a_new_one_is_made),
+        cmocka_unit_test(slabs_of_ones_own_home_come_first),
+        cmocka_unit_test(apart_one_takes_no_slab_of_anothers_home),
         cmocka_unit_test(a_block_given_twice_is_found_out),
         cmocka_unit_test(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay),
         cmocka_unit_test(pages_of_several_units_are_purged_if_they_are_all_within_a_slab),

@@ -36,7 +36,7 @@ IN_CHILD(what_happens_while_another_thread_forks_is_made_up_for)
     hm_slab_give(&slots[2 * BLOCKS], BLOCKS - 1);
     REQUIRE(pthread_create(&thread, NULL, hold_all_as_a_fork_does, NULL) == 0);
     WAIT_UNTIL(atomic_load(&phase) == 1);
-    REQUIRE(hm_slab_adopt(0, CLS) == NULL);
+    REQUIRE(hm_slab_adopt(0, CLS, HM_HOME_NONE, false) == NULL);
     hm_slab_give(&slots[0], 1);                       /* full: to be listed */
     hm_slab_give(&slots[3 * BLOCKS - 1], 1);          /* listed: empty */
     hm_slab_give(&slots[3 * BLOCKS], 5);              /* current */
@@ -140,7 +140,7 @@ static void work_take(struct worker *w, struct rng *r)
     if (w->count + want > HELD)
         return;
     if (w->current[k] == NULL)
-        w->current[k] = hm_slab_adopt(w->seed % 2, mix[k]);
+        w->current[k] = hm_slab_adopt(w->seed % 2, mix[k], HM_HOME_NONE, false);
     REQUIRE(w->current[k] != NULL);
     unsigned got = hm_slab_take(w->current[k], w->held + w->count, want, false);
 
@@ -260,7 +260,7 @@ static void *give_while_forking(void *arg)
     (void)arg;
 
     for (long step = 0; step < scaled(5000); step++) {
-        struct hm_slab *slab = hm_slab_adopt(0, CLS);
+        struct hm_slab *slab = hm_slab_adopt(0, CLS, HM_HOME_NONE, false);
 
         if (slab == NULL)
             continue; /* fork elsewhere */

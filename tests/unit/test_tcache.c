@@ -387,6 +387,100 @@ IN_CHILD(a_parked_cache_is_trimmed_by_age)
     REQUIRE(totals().cached_bytes == 0 && !hm_tcache_parked_untrimmed());
 }
 
+/* ---- Homes --------------------------------------------------------------------------- */
+
+enum { OWNERS = 2, LIVE = 500, STEPS = 20000 };
+
+static void *live_blocks[OWNERS][LIVE];
+
+/* Blocks that lie in the same KiB as one of the other's: the same line of state bytes. */
+static size_t mixed(void)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < LIVE; i++) {
+        for (size_t k = 0; k < LIVE; k++) {
+            if ((uintptr_t)live_blocks[0][i] / HM_KIB ==
+                (uintptr_t)live_blocks[1][k] / HM_KIB) {
+                n++;
+                break;
+            }
+        }
+    }
+    return n;
+}
+
+/* By one of any size, so that bins come to be full and empty. */
+static void replace(struct hm_tcache *tc, void **block, struct rng *r)
+{
+    hm_tcache_give(tc, hm_slab_of(*block)->cls, *block, hm_window_state(*block));
+    *block = hm_tcache_take(tc, 1 + (unsigned)rng_below(r, 4));
+}
+
+static void *have_a_cache(void *arg)
+{
+    caches[*(size_t *)arg] = hm_tcache_start();
+    REQUIRE(caches[*(size_t *)arg] != NULL);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+static void two_more_caches(const char *conf)
+{
+    static size_t me[OWNERS] = {0, 1};
+    pthread_t thread;
+    struct hm_tcache *tc = cache_up(conf);
+
+    pthread_barrier_init(&barrier, NULL, OWNERS + 1);
+    for (size_t i = 0; i < OWNERS; i++)
+        REQUIRE(pthread_create(&thread, NULL, have_a_cache, &me[i]) == 0);
+    pthread_barrier_wait(&barrier);
+    for (size_t i = 0; i < OWNERS * LIVE; i++) /* dealt out in turn */
+        live_blocks[i % OWNERS][i / OWNERS] =
+            hm_tcache_take(tc, 1 + (unsigned)(i / OWNERS % 4));
+}
+
+/* Each in turn stands for its thread, which waits: the steps are always the same ones. */
+IN_CHILD(blocks_of_two_threads_that_lay_mixed_come_apart)
+{
+    struct rng r = rng_seed(3);
+
+    two_more_caches(CONF);
+    REQUIRE(mixed() > LIVE * 9 / 10);
+    for (int i = 0; i < STEPS; i++) {
+        for (size_t o = 0; o < OWNERS; o++)
+            replace(caches[o], &live_blocks[o][rng_below(&r, LIVE)], &r);
+    }
+    REQUIRE(mixed() < LIVE / 5);
+    REQUIRE(caches[0]->settle.home != caches[1]->settle.home);
+    bins_are_sound(caches[0]);
+    bins_are_sound(caches[1]);
+}
+
+/* What it frees is always the other's: that is how it is, and no reason to go on with
+ * small bins. */
+IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
+{
+    two_more_caches(CONF);
+    struct hm_tcache *a = caches[0], *b = caches[1];
+
+    for (int round = 0; round < 200; round++) {
+        void *from_a[300], *from_b[300];
+
+        for (size_t i = 0; i < COUNT(from_a); i++) {
+            from_a[i] = hm_tcache_take(a, 4);
+            from_b[i] = hm_tcache_take(b, 4);
+        }
+        for (size_t i = 0; i < COUNT(from_a); i++) {
+            hm_tcache_give(b, 4, from_a[i], hm_window_state(from_a[i]));
+            hm_tcache_give(a, 4, from_b[i], hm_window_state(from_b[i]));
+        }
+    }
+    REQUIRE(b->unmix_left == 0 && b->bins[4].unmix == 0);
+    REQUIRE(b->bins[4].capacity >= 64);
+}
+
 static _Atomic bool stop;
 
 static void *trim_all_the_time(void *unused)
@@ -500,6 +594,9 @@ int main(void)
         cmocka_unit_test(every_call_is_checked_when_asked_for),
         cmocka_unit_test(the_cache_of_an_ended_thread_serves_the_next),
         cmocka_unit_test(a_parked_cache_is_trimmed_by_age),
+        cmocka_unit_test(blocks_of_two_threads_that_lay_mixed_come_apart),
+        cmocka_unit_test(
+            a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
         cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
         cmocka_unit_test(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have),
         cmocka_unit_test(while_another_thread_forks_a_thread_does_without_a_cache),

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* settle: which home a thread has (home.h).
+ *
+ *   new        owns a home of its own, and is looked at
+ *   inherited  its cache is a dead thread's; owns nothing yet, and is looked at
+ *   owner      of its home
+ *   guest      its home is another's, whose blocks it frees
+ *
+ * A thread that goes on where another ended frees blocks of that one's home, and takes it
+ * over. So the first calls are looked at: where do the blocks come from? The answer may
+ * still have an owner. That is a thread about to end, or one that handed its blocks over
+ * and waits; then it stands still, and its guest takes the home from it. Or it goes on
+ * allocating: then the two must part, and the guest finds a home of its own.
+ *
+ * [owner] all of it, but for `front`'s tops, which guests read.
+ */
+#ifndef HM_SETTLE_H
+#define HM_SETTLE_H
+
+#include "front.h"
+#include "home.h"
+
+/* Frees looked at, and calls that free nothing. */
+#define HM_SETTLE_FREES 24
+#define HM_SETTLE_CALLS 8
+
+struct hm_settle {
+    struct hm_front *front; /* [const] bins of the cache that this is part of */
+    uint8_t home;
+    uint8_t calls;                  /* that free nothing, still to be looked at */
+    uint8_t frees;                  /* looked at so far */
+    uint8_t patience;               /* of a guest: slow-path events until it acts */
+    uint8_t homes[HM_SETTLE_FREES]; /* of what was freed */
+    uint64_t trace;                 /* of a guest: where the owner's bins stood */
+};
+
+/* A thread starts. True: its first calls should be seen although its bins could serve
+ * them. */
+bool hm_settle_begin(struct hm_settle *s);
+
+HM_INLINE bool hm_settle_is_looking(const struct hm_settle *s)
+{
+    return s->calls != 0;
+}
+
+/* One of the first calls; `freed` is the block, or NULL. True: the home is another now,
+ * and what the bins hold belongs elsewhere. */
+bool hm_settle_look(struct hm_settle *s, const void *freed);
+
+/* Whether there is something to be waited for. */
+HM_INLINE bool hm_settle_is_guest(const struct hm_settle *s)
+{
+    return s->calls == 0 && s->home != HM_HOME_NONE && hm_home_owner(s->home) != s;
+}
+
+/* A guest's slow path. True: as above. */
+bool hm_settle_wait(struct hm_settle *s);
+
+/* The thread ends. */
+void hm_settle_end(struct hm_settle *s);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* home, settle: how threads come by homes, hand them on, and part. */
+#include "slab_blocks.h"
+
+#include "settle.h"
+
+static struct hm_front fronts[HM_HOMES + 1];
+static struct hm_settle threads[HM_HOMES + 1];
+
+static struct hm_settle *begin(size_t i)
+{
+    threads[i].front = &fronts[i];
+    hm_settle_begin(&threads[i]);
+    return &threads[i];
+}
+
+/* `n` frees of blocks that `home` is the home of. True: the thread moved. */
+static bool frees(struct hm_settle *s, unsigned home, unsigned n)
+{
+    struct hm_slab *slab = adopt(0);
+    bool moved = false;
+
+    REQUIRE(hm_slab_take(slab, slots, 1, false) == 1);
+    hm_store_relaxed(&slab->home, (uint8_t)home);
+    for (unsigned i = 0; i < n && hm_settle_is_looking(s); i++)
+        moved = hm_settle_look(s, slots[0].block) || moved;
+    hm_slab_give(slots, 1);
+    hm_slab_let_go(slab);
+    return moved;
+}
+
+static bool mallocs(struct hm_settle *s)
+{
+    bool moved = false;
+
+    while (hm_settle_is_looking(s))
+        moved = hm_settle_look(s, NULL) || moved;
+    return moved;
+}
+
+static bool owns(const struct hm_settle *s)
+{
+    return s->home != HM_HOME_NONE && hm_home_owner(s->home) == s;
+}
+
+/* The slow paths of a guest, until it does something. */
+static bool waits(struct hm_settle *s)
+{
+    for (int i = 0; i < 100 && hm_settle_is_guest(s); i++)
+        if (hm_settle_wait(s))
+            return true;
+    return false;
+}
+
+static struct hm_slot place;
+
+/* What an owner's bins look like when it has done something. */
+static void goes_on(struct hm_settle *s)
+{
+    hm_store_relaxed(&s->front->top[7], &place);
+}
+
+IN_CHILD(every_thread_has_a_home_of_its_own_while_there_are_some)
+{
+    bool taken[HM_HOMES] = {false};
+
+    layers_up("shards = 1\n" CONF);
+    for (size_t i = 0; i < HM_HOMES - 1; i++) {
+        struct hm_settle *s = begin(i);
+
+        REQUIRE(owns(s) && !taken[s->home]);
+        taken[s->home] = true;
+        REQUIRE(!mallocs(s) && owns(s) && !hm_settle_is_guest(s));
+    }
+    struct hm_settle *late = begin(HM_HOMES - 1);
+
+    REQUIRE(late->home == HM_HOME_NONE && !mallocs(late) && !hm_settle_is_guest(late));
+    unsigned left = threads[3].home;
+
+    hm_settle_end(&threads[3]);
+    REQUIRE(hm_home_owner(left) == NULL);
+    REQUIRE(begin(HM_HOMES)->home == left);
+}
+
+IN_CHILD(what_was_owned_last_is_found_last)
+{
+    layers_up("shards = 1\n" CONF);
+    unsigned left = begin(0)->home;
+
+    hm_settle_end(&threads[0]);
+    for (size_t i = 1; i < HM_HOMES - 1; i++)
+        REQUIRE(begin(i)->home != left);
+    REQUIRE(begin(HM_HOMES - 1)->home == left);
+}
+
+IN_CHILD(who_frees_a_dead_threads_blocks_takes_over_its_home)
+{
+    layers_up("shards = 1\n" CONF);
+    unsigned left = begin(0)->home;
+    struct hm_settle *s = begin(1);
+    unsigned own = s->home;
+
+    REQUIRE(!mallocs(&threads[0]));
+    hm_settle_end(&threads[0]);
+    REQUIRE(frees(s, left, 4) && s->home == left && owns(s));
+    REQUIRE(hm_home_owner(own) == NULL);
+}
+
+IN_CHILD(an_inherited_home_is_kept_unless_others_blocks_are_freed)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *s = begin(0), *other = begin(1);
+    unsigned former = s->home, left = other->home;
+
+    REQUIRE(!mallocs(s));
+    hm_settle_end(s);
+    REQUIRE(hm_settle_begin(s) && !owns(s)); /* to be seen */
+    REQUIRE(!mallocs(s) && s->home == former && owns(s));
+    hm_settle_end(s);
+    REQUIRE(hm_settle_begin(s) && !frees(s, former, 4) && s->home == former && owns(s));
+    hm_settle_end(s);
+    hm_settle_end(other);
+    REQUIRE(hm_settle_begin(s) && frees(s, left, 4) && s->home == left && owns(s));
+    REQUIRE(hm_home_owner(former) == NULL);
+}
+
+IN_CHILD(the_majority_decides)
+{
+    layers_up("shards = 1\n" CONF);
+    unsigned few = begin(0)->home, many = begin(1)->home;
+    struct hm_settle *s = begin(2);
+
+    hm_settle_end(&threads[0]);
+    hm_settle_end(&threads[1]);
+    REQUIRE(!frees(s, few, 3) && !frees(s, many, 7) && hm_settle_is_looking(s));
+    REQUIRE(frees(s, many, 1) && s->home == many && owns(s));
+}
+
+IN_CHILD(a_guest_takes_the_home_of_an_owner_that_stands_still)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *owner = begin(0), *guest = begin(1);
+
+    REQUIRE(!mallocs(owner));
+    REQUIRE(frees(guest, owner->home, 8) && guest->home == owner->home);
+    REQUIRE(hm_settle_is_guest(guest) && owns(owner));
+    REQUIRE(!waits(guest) && owns(guest) && guest->home == owner->home);
+    REQUIRE(hm_settle_is_guest(owner)); /* if it should ever go on */
+    hm_settle_end(owner);
+    REQUIRE(owns(guest));
+}
+
+IN_CHILD(a_guest_leaves_an_owner_that_goes_on)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *owner = begin(0), *guest = begin(1);
+
+    REQUIRE(!mallocs(owner) && frees(guest, owner->home, 8));
+    goes_on(owner);
+    REQUIRE(waits(guest) && owns(guest) && owns(owner) && guest->home != owner->home);
+}
+
+IN_CHILD(a_guest_follows_an_owner_that_ends)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *owner = begin(0), *guest = begin(1);
+
+    REQUIRE(!mallocs(owner) && frees(guest, owner->home, 8));
+    goes_on(owner);
+    hm_settle_end(owner);
+    REQUIRE(!waits(guest) && owns(guest));
+}
+
+IN_CHILD(a_thread_without_a_home_stays_so_among_its_like)
+{
+    layers_up("shards = 1\n" CONF);
+    for (size_t i = 0; i < HM_HOMES - 1; i++)
+        begin(i);
+    struct hm_settle *late = begin(HM_HOMES - 1);
+
+    REQUIRE(!frees(late, HM_HOME_NONE, HM_SETTLE_FREES) && !mallocs(late));
+    REQUIRE(late->home == HM_HOME_NONE && !hm_settle_is_guest(late));
+    hm_settle_end(late);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_thread_has_a_home_of_its_own_while_there_are_some),
+        cmocka_unit_test(what_was_owned_last_is_found_last),
+        cmocka_unit_test(who_frees_a_dead_threads_blocks_takes_over_its_home),
+        cmocka_unit_test(an_inherited_home_is_kept_unless_others_blocks_are_freed),
+        cmocka_unit_test(the_majority_decides),
+        cmocka_unit_test(a_guest_takes_the_home_of_an_owner_that_stands_still),
+        cmocka_unit_test(a_guest_leaves_an_owner_that_goes_on),
+        cmocka_unit_test(a_guest_follows_an_owner_that_ends),
+        cmocka_unit_test(a_thread_without_a_home_stays_so_among_its_like),
+    };
+
+    return RUN_TESTS(tests);
+}
