@@ -17,6 +17,8 @@
  * src/libhakmem.lds puts the two apart. */
 #define HM_COLD __attribute__((cold, noinline))
 #define HM_HOT __attribute__((section(".text.hm_hot")))
+/* The same for variables: zero at first, large or of use to few. */
+#define HM_COLD_DATA __attribute__((section(".bss.hm_cold")))
 #define HM_INLINE static inline __attribute__((always_inline))
 #define HM_EXPORT __attribute__((visibility("default")))
 /* For data that other files of the library use: -fvisibility=hidden covers definitions

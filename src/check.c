@@ -42,7 +42,7 @@ static struct {
     struct hm_big *last_big;
     uint64_t bigcache_bytes, big_bytes;
     uint64_t guarded; /* blocks that are live */
-} check;
+} check HM_COLD_DATA;
 
 struct hm_lock *hm_check_lock(void)
 {

@@ -422,8 +422,7 @@ HM_COLD void hm_conf_load_text(const struct hm_sys_start *start, const char *tex
 
 void hm_conf_load(const struct hm_sys_start *start)
 {
-    static const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d",
-                                             ROOT};
+    const struct hm_conf_dirs dirs = {HM_SYSCONFDIR, HM_DATADIR "/hakmem/apps.d", ROOT};
 
     hm_conf_load_from(start, &dirs);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct {
-    const char *name;
+    char name[16];
     size_t offset; /* of its value in struct hm_conf_env */
 } known[] = {
     {"HAKMEM_PROFILE", offsetof(struct hm_conf_env, profile)},

@@ -11,7 +11,7 @@ void hm_conf_exe_init(struct hm_conf_exe *exe, const struct hm_sys_start *start)
 
 static void ask(struct hm_conf_exe *exe)
 {
-    static char path[1024]; /* a longer one stays unknown; touched only if asked for */
+    static char path[1024] HM_COLD_DATA; /* a longer one stays unknown */
     long len = hm_sys_readlink("/proc/self/exe", path, sizeof path);
 
     exe->asked = true;

@@ -12,7 +12,9 @@ struct kept {
     uint16_t section;
     uint32_t line;
 };
-static struct kept kept[HM_CONF_ORIGINS];
+static struct kept kept[HM_CONF_ORIGINS] HM_COLD_DATA;
+/* [any, relaxed] Or set: else all of these are as they were at the start. */
+static _Atomic bool any_kept;
 
 /* Names, each with its NUL. Equal ones are kept once, so as a rule only the first few
  * bytes are ever touched. */
@@ -22,7 +24,7 @@ enum {
     SECTION_MAX = SECTION_SHOWN + sizeof "...",
     POOL_MAX = HM_CONF_ORIGINS * (FILE_MAX + SECTION_MAX)
 };
-static char pool[POOL_MAX];
+static char pool[POOL_MAX] HM_COLD_DATA;
 static uint16_t pool_used;
 _Static_assert(POOL_MAX <= UINT16_MAX, "an offset has 16 bits");
 _Static_assert(SECTION_SHOWN >= HM_PROFILE_NAME_MAX, "a profile's name is kept whole");
@@ -56,7 +58,7 @@ static uint16_t keep_name(const char *prefix, struct hm_span name)
 void hm_conf_origin_reset(void)
 {
     pool_used = 0;
-    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++) {
+    for (unsigned i = 0; hm_load_relaxed(&any_kept) && i < HM_CONF_ORIGINS; i++) {
         kept[i].locked = false;
         hm_store_relaxed(&kept[i].kind, HM_CONF_BUILTIN);
     }
@@ -94,6 +96,7 @@ void hm_conf_origin_keep(unsigned whose, const struct hm_conf_origin *origin)
     const struct shown file = shown_file(origin), section = shown_section(origin);
     struct kept *k = &kept[whose];
 
+    hm_store_relaxed(&any_kept, true);
     k->line = origin->line;
     k->locked = origin->locked;
     k->file = keep_name(file.ellipsis, file.name);
@@ -114,6 +117,7 @@ HM_COLD void hm_conf_origin_copy(unsigned to, unsigned from)
 
 void hm_conf_origin_set(unsigned whose)
 {
+    hm_store_relaxed(&any_kept, true);
     hm_store_relaxed(&kept[whose].kind, HM_CONF_SET);
 }
 

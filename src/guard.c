@@ -22,9 +22,9 @@ static struct {
     size_t queued;                          /* [L:lock] */
     uint64_t queued_bytes;                  /* [L:lock] */
     bool limited;                           /* [const after init] address space is */
-} guard;
+} guard HM_COLD_DATA;
 
-struct hm_guard_counts hm_guard_counts;
+struct hm_guard_counts hm_guard_counts HM_COLD_DATA;
 
 void hm_guard_init(void)
 {

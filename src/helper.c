@@ -23,7 +23,7 @@ static const struct hm_helper_work *work; /* [const after hm_helper_load] */
 /* Where code of libc and of the loader is. [const after hm_helper_load] */
 static struct range {
     uintptr_t start, end;
-} avoided[2];
+} avoided[2] HM_COLD_DATA;
 
 /* Notes the segment of an object that contains one of the addresses of interest. */
 static HM_COLD int note_object(struct dl_phdr_info *info, size_t size, void *interest)
@@ -62,7 +62,7 @@ static uint32_t rings(void)
 /* `timeout` 0: without limit. */
 static void rest(uint32_t rung, uint64_t timeout)
 {
-    static _Atomic uint32_t never; /* what a timed sleep waits for */
+    static _Atomic uint32_t never HM_COLD_DATA; /* what a timed sleep waits for */
     _Atomic uint32_t *bell = work->bell();
     if (bell != NULL)
         hm_sys_futex_wait_shared(bell, rung, timeout);

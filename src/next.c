@@ -35,10 +35,10 @@ bool hm_next_exists(void)
 /* What has no second name. [any, relaxed] Looked up by hm_next_load, or before it by the
  * first to ask: all find the same. */
 enum next_name { USABLE, TRIM, MALLOPT, STATS, INFO, MALLINFO, NAMES };
-static const char *const names[NAMES] = {
+static const char names[NAMES][20] = {
     "malloc_usable_size", "malloc_trim", "mallopt", "malloc_stats", "malloc_info",
     "mallinfo2"};
-static _Atomic(void *) found[NAMES];
+static _Atomic(void *) found[NAMES] HM_COLD_DATA;
 
 /* NULL: the next malloc has no such function. */
 static void *find(enum next_name which)

@@ -162,7 +162,7 @@ void hm_option_defaults(struct hm_options *o)
 /* Numbers with units ----------------------------------------------------------------- */
 
 struct unit {
-    const char *name; /* in lower case; "" where a bare number has a meaning */
+    char name[8]; /* "" where a bare number has a meaning */
     uint64_t factor;
 };
 

@@ -27,7 +27,7 @@ struct lane {
     uint64_t random;           /* [L:lock] */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
-static struct lane lanes[LANES];
+static struct lane lanes[LANES] HM_COLD_DATA;
 static _Atomic size_t held; /* [any] bytes in all lanes */
 
 void hm_quarantine_init(void)

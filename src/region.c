@@ -15,7 +15,7 @@
 typedef _Atomic(hm_owner) entry;
 
 /* [any] set once, release; get acquires */
-static _Atomic(entry *) root[ROOT_ENTRIES];
+static _Atomic(entry *) root[ROOT_ENTRIES] HM_COLD_DATA;
 static _Atomic size_t bytes;
 
 static entry *leaf_of(uintptr_t granule)

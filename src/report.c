@@ -124,7 +124,7 @@ bool hm_report_gather(struct hm_report *r)
     return whole;
 }
 
-static const char *const names[] = {
+static const char names[][24] = {
 #define HM_FIGURE(name, kind, unit, sentence) #name,
 #include "report.def"
 #undef HM_FIGURE

@@ -18,7 +18,8 @@ struct shard {
     struct hm_slab *_Atomic deferred;         /* [any] runs given while fork elsewhere */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
-static struct shard first_shard; /* serves when memory is out from the very start */
+/* Serves when memory is out from the very start. */
+static struct shard first_shard HM_COLD_DATA;
 static struct shard *shards = &first_shard; /* [const] after init */
 static unsigned shard_count = 1;
 static uint32_t units_per_superslab; /* [const] after init */
