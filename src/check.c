@@ -49,7 +49,8 @@ struct hm_lock *hm_check_lock(void)
     return &check.lock;
 }
 
-static bool inherited; /* [fork] from a process with threads: never alone with its past */
+/* [fork] From a process with threads: never alone with its past. */
+static bool inherited HM_COLD_DATA;
 
 void hm_check_fork_child(void)
 {

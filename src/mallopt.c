@@ -10,7 +10,7 @@ enum { DECAY_TIME = -100, PURGE = -101, PURGE_ALL = -104 };
 
 /* trim_interval in milliseconds as it was before a program changed it here, plus one; 0:
  * it has not. [any, relaxed] Programs call mallopt when they start, if at all. */
-static _Atomic uint64_t own_interval;
+static _Atomic uint64_t own_interval HM_COLD_DATA;
 
 static void set_interval(uint64_t ms)
 {

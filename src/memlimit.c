@@ -6,7 +6,8 @@
 #include "text.h"
 #include <string.h>
 
-static _Atomic uint64_t known; /* 0: not yet [any, relaxed: everybody finds the same] */
+/* 0: not yet [any, relaxed: everybody finds the same] */
+static _Atomic uint64_t known HM_COLD_DATA;
 
 struct work {
     char groups[8192]; /* /proc/self/cgroup: a line for each hierarchy */

@@ -28,7 +28,7 @@ struct lane {
 } __attribute__((aligned(HM_CACHE_LINE)));
 
 static struct lane lanes[LANES] HM_COLD_DATA;
-static _Atomic size_t held; /* [any] bytes in all lanes */
+static _Atomic size_t held HM_COLD_DATA; /* [any] bytes in all lanes */
 
 void hm_quarantine_init(void)
 {

@@ -2,8 +2,8 @@
 #include "random.h"
 #include "sys.h"
 
-uint64_t hm_random_secret;
-static _Atomic uint64_t drawn; /* [any] how many numbers were drawn */
+uint64_t hm_random_secret HM_COLD_DATA;
+static _Atomic uint64_t drawn HM_COLD_DATA; /* [any] how many numbers were drawn */
 
 HM_COLD void hm_random_init(void)
 {

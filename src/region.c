@@ -18,6 +18,46 @@ typedef _Atomic(hm_owner) entry;
 static _Atomic(entry *) root[ROOT_ENTRIES] HM_COLD_DATA;
 static _Atomic size_t bytes;
 
+/* The range of places. [const after hm_region_places] */
+static struct {
+    uintptr_t base;
+    size_t size; /* 0: there is none */
+    unsigned shift;
+    size_t half; /* places in its first half */
+    entry *entries;
+    void *map;
+    size_t mapped;
+} places;
+
+/* The entry of the place in which an address lies, or NULL. */
+static entry *place_of(uintptr_t addr)
+{
+    uintptr_t offset = addr - places.base;
+    if (offset >= places.size)
+        return NULL;
+    size_t i = offset >> places.shift;
+    return &places.entries[2 * i - (i < places.half ? 0 : 2 * places.half - 1)];
+}
+
+void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
+{
+    size_t count = size / place, page = hm_os_page;
+    size_t front = hm_round_up(room, page) + page / 2;
+    size_t mapped = hm_round_up(front + count * sizeof(entry), page);
+    char *map = hm_os_map(mapped, page);
+    if (map == NULL)
+        return NULL;
+    places.base = (uintptr_t)base;
+    places.shift = hm_log2(place);
+    places.half = count / 2;
+    places.entries = (entry *)(void *)(map + front);
+    places.map = map;
+    places.mapped = mapped;
+    places.size = size;
+    hm_add_relaxed(&bytes, mapped);
+    return places.entries;
+}
+
 static entry *leaf_of(uintptr_t granule)
 {
     size_t r = granule >> LEAF_BITS;
@@ -44,6 +84,8 @@ static bool grow(uintptr_t granule)
 
 bool hm_region_prepare(const void *addr, size_t size)
 {
+    if (place_of((uintptr_t)addr) != NULL)
+        return true;
     uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
     uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
     for (uintptr_t r = first >> LEAF_BITS; r <= last >> LEAF_BITS; r++)
@@ -54,6 +96,11 @@ bool hm_region_prepare(const void *addr, size_t size)
 
 bool hm_region_set(const void *addr, size_t size, hm_owner owner)
 {
+    if (place_of((uintptr_t)addr) != NULL) {
+        for (size_t at = 0; at < size; at += (size_t)1 << places.shift)
+            hm_store_release(place_of((uintptr_t)addr + at), owner);
+        return true;
+    }
     if (owner != HM_OWNER_NONE && !hm_region_prepare(addr, size))
         return false;
     uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
@@ -68,6 +115,9 @@ bool hm_region_set(const void *addr, size_t size, hm_owner owner)
 
 hm_owner hm_region_get(const void *addr)
 {
+    entry *place = place_of((uintptr_t)addr);
+    if (HM_LIKELY(place != NULL))
+        return hm_load_acquire(place);
     uintptr_t granule = (uintptr_t)addr >> GRANULE_BITS;
     entry *leaf = leaf_of(granule);
     return leaf == NULL ? 0 : hm_load_acquire(&leaf[granule & (LEAF_ENTRIES - 1)]);
@@ -76,6 +126,13 @@ hm_owner hm_region_get(const void *addr)
 HM_COLD void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg),
                             void *arg)
 {
+    for (uintptr_t at = 0; at < places.size; at += HM_REGION_GRANULE) {
+        hm_owner owner = hm_load_acquire(place_of(places.base + at));
+        if (owner != HM_OWNER_NONE)
+            visit((char *)(places.base + at), owner, arg);
+        else
+            at = (at | (((uintptr_t)1 << places.shift) - 1)) + 1 - HM_REGION_GRANULE;
+    }
     for (size_t r = 0; r < ROOT_ENTRIES; r++) {
         entry *leaf = hm_load_acquire(&root[r]);
         for (size_t i = 0; leaf != NULL && i < LEAF_ENTRIES; i++) {
@@ -94,6 +151,8 @@ size_t hm_region_bytes(void)
 HM_COLD void hm_region_leaves(void (*visit)(void *base, size_t size, void *arg),
                               void *arg)
 {
+    if (places.size != 0)
+        visit(places.map, places.mapped, arg);
     for (size_t r = 0; r < ROOT_ENTRIES; r++) {
         entry *leaf = hm_load_acquire(&root[r]);
         if (leaf != NULL)

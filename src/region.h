@@ -4,6 +4,10 @@
  *   address  [ 63 … 48 | 47 … 34 | 33 … 16 | 15 … 0 ]
  *               zero      root      leaf      in the 64 KiB granule
  *
+ * In one range, that of the windows, all owners have places of the same size, so an entry
+ * for each place is enough. Entries of both halves take turns: a small process, with a
+ * SuperSlab or two at the start of each, touches one page of the map.
+ *
  * R1 A granule belongs to at most one SuperSlab or big block, so all of these begin on a
  *    granule boundary.
  * R2 The entry of a granule is set before any block in it is handed out and cleared after
@@ -31,6 +35,11 @@ enum {
     HM_OWNER_KIND = 7
 };
 typedef uintptr_t hm_owner; /* pointer | kind, or 0 */
+
+/* [base, base + size) becomes the range of places of this size, all powers of two; once,
+ * before anything is set. Returns the end of `room` zero bytes for the caller's own use,
+ * of which the last are in the page of the first entries; NULL: out of memory. */
+void *hm_region_places(const void *base, size_t size, size_t place, size_t room);
 
 /* Makes sure that hm_region_set cannot fail for [addr, addr + size). False: out of
  * memory. */

@@ -55,7 +55,7 @@ static bool gather_superslabs(struct hm_report *r)
 /* Address space with memory behind it, and the most there was of it. */
 static void gather_mapped(struct hakmem_stats *s)
 {
-    static _Atomic uint64_t peak;
+    static _Atomic uint64_t peak HM_COLD_DATA;
     s->mapped_bytes =
         s->superslabs * hm_opt.superslab_size + s->big_bytes + s->bigcache_bytes;
     uint64_t seen = hm_load_relaxed(&peak);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "window.h"
-#include "meta.h"
 #include "option.h"
 #include "os.h"
 #include "random.h"
@@ -14,7 +13,7 @@ struct window {
     struct hm_lock lock;
     char *base;
     size_t places;   /* [const] SuperSlabs that fit */
-    uint64_t *taken; /* [L:lock] a bit for each place */
+    uint64_t *taken; /* [L:lock] taken_word: a bit for each place */
     size_t lowest;   /* [L:lock] no place below is free, but with guard_pages */
     size_t apart;    /* [L:lock] places of odd number that are taken */
     hm_state *state; /* [const] of base */
@@ -28,16 +27,35 @@ static size_t superslab_size;
 
 static const unsigned shifts[HM_KINDS] = {HM_SMALL_SHIFT, HM_LARGE_SHIFT};
 
-static bool window_setup(struct window *w, enum hm_kind kind, char *base, size_t size)
+/* The words of both windows take turns, from the end of the room that region.h has, in the
+ * page of which the map's first entries are. */
+static uint64_t *taken_word(const struct window *w, size_t i)
 {
-    size_t words = hm_round_up(size / superslab_size, 64) / 64;
-    w->shift = shifts[kind];
-    w->taken = hm_meta_new(words * sizeof *w->taken);
-    w->state = hm_os_reserve_zero(size >> w->shift);
-    if (w->taken == NULL || w->state == NULL)
+    return w->taken - HM_KINDS * i;
+}
+
+/* Half of a range for each kind; false: out of memory. */
+static bool windows_setup(char *base, size_t half)
+{
+    size_t count = half / superslab_size, state_size[HM_KINDS];
+    size_t words = hm_round_up(count, 64) / 64;
+    for (int k = 0; k < HM_KINDS; k++)
+        state_size[k] = half >> shifts[k];
+    size_t room = HM_KINDS * words * sizeof(uint64_t);
+    uint64_t *taken = hm_region_places(base, 2 * half, superslab_size, room);
+    hm_state *state =
+        hm_os_reserve_zero(state_size[HM_KIND_SMALL] + state_size[HM_KIND_LARGE]);
+    if (taken == NULL || state == NULL)
         return false;
-    w->base = base;
-    w->places = size / superslab_size;
+    for (int k = 0; k < HM_KINDS; k++) {
+        struct window *w = &windows[k];
+        w->base = base + (size_t)k * half;
+        w->places = count;
+        w->taken = taken - 1 - k;
+        w->state = state;
+        w->shift = shifts[k];
+        state += state_size[k];
+    }
     return true;
 }
 
@@ -58,11 +76,8 @@ void hm_window_init(size_t superslab, size_t wanted)
         return;
     size_t half = size / 2;
     struct window *small = &windows[HM_KIND_SMALL], *large = &windows[HM_KIND_LARGE];
-    if (!window_setup(small, HM_KIND_SMALL, base, half) ||
-        !window_setup(large, HM_KIND_LARGE, base + half, half)) {
-        small->places = large->places = 0;
+    if (!windows_setup(base, half))
         return;
-    }
     hm_window_fast.base = (uintptr_t)base;
     hm_window_fast.small_state = small->state;
     hm_window_fast.large_state = large->state - (half >> HM_LARGE_SHIFT);
@@ -78,7 +93,7 @@ void hm_window_init(size_t superslab, size_t wanted)
 
 static bool is_taken(const struct window *w, size_t place)
 {
-    return (w->taken[place / 64] >> place % 64 & 1) != 0;
+    return (*taken_word(w, place / 64) >> place % 64 & 1) != 0;
 }
 
 /* Callers hold the lock. w->places: there is none. */
@@ -102,10 +117,10 @@ static HM_COLD size_t find_apart(struct window *w)
 static size_t find_lowest(struct window *w)
 {
     size_t i = w->lowest;
-    while (i < w->places && w->taken[i / 64] == UINT64_MAX)
+    while (i < w->places && *taken_word(w, i / 64) == UINT64_MAX)
         i = hm_round_down(i, 64) + 64;
     if (i < w->places)
-        i = hm_round_down(i, 64) + (size_t)__builtin_ctzll(~w->taken[i / 64]);
+        i = hm_round_down(i, 64) + (size_t)__builtin_ctzll(~*taken_word(w, i / 64));
     w->lowest = i < w->places ? i + 1 : w->places;
     return i;
 }
@@ -121,7 +136,7 @@ static bool place_take(struct window *w, size_t *place, size_t *ready)
         i = find_lowest(w);
     bool found = i < w->places;
     if (found) {
-        w->taken[i / 64] |= (uint64_t)1 << i % 64;
+        *taken_word(w, i / 64) |= (uint64_t)1 << i % 64;
         w->apart += i % 2;
     }
     *ready = w->state_ready;
@@ -134,7 +149,7 @@ static bool place_give(struct window *w, size_t place)
 {
     if (!hm_lock_acquire(&w->lock))
         return false;
-    w->taken[place / 64] &= ~((uint64_t)1 << place % 64);
+    *taken_word(w, place / 64) &= ~((uint64_t)1 << place % 64);
     w->lowest = hm_min(w->lowest, place);
     w->apart -= place % 2;
     hm_lock_release(&w->lock);

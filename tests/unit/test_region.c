@@ -132,6 +132,50 @@ IN_CHILD(without_memory_nothing_is_set)
     REQUIRE(owner_at(known - GRANULE) == 0x70);
 }
 
+/* The range of places: at 7 of 16 units from a leaf's start, PLACES of them. */
+#define PLACE (16 * GRANULE)
+#define PLACES ((uintptr_t)8)
+#define RANGE (60 * LEAF + 7 * PLACE)
+
+static uintptr_t expected_granule, granules_seen;
+
+static void see_granule(char *granule, hm_owner owner, void *arg)
+{
+    (void)arg;
+    if ((uintptr_t)granule - RANGE >= PLACES * PLACE)
+        return; /* another test's */
+    REQUIRE((uintptr_t)granule == expected_granule);
+    REQUIRE(owner == ((uintptr_t)granule - RANGE) / PLACE + 1);
+    expected_granule += GRANULE;
+    granules_seen++;
+}
+
+IN_CHILD(a_place_has_one_owner)
+{
+    const size_t room = 100;
+    char *end = hm_region_places(ADDR(RANGE), PLACES * PLACE, PLACE, room);
+
+    REQUIRE(end != NULL && all_bytes(end - room, room, 0));
+    memset(end - room, 0xff, room);
+    REQUIRE(hm_region_prepare(ADDR(RANGE), PLACES * PLACE));
+    for (uintptr_t i = 0; i < PLACES; i++) {
+        REQUIRE(owner_at(RANGE + i * PLACE) == 0);
+        REQUIRE(hm_region_set(ADDR(RANGE + i * PLACE), PLACE, i + 1));
+    }
+    for (uintptr_t p = RANGE; p < RANGE + PLACES * PLACE; p += GRANULE / 2)
+        REQUIRE(owner_at(p) == (p - RANGE) / PLACE + 1);
+    REQUIRE(owner_at(RANGE - 1) == 0 && owner_at(RANGE + PLACES * PLACE) == 0);
+    REQUIRE(all_bytes(end - room, room, 0xff));
+    expected_granule = RANGE;
+    hm_region_each(see_granule, NULL);
+    REQUIRE(granules_seen == PLACES * PLACE / GRANULE);
+    REQUIRE(hm_region_set(ADDR(RANGE + 3 * PLACE), PLACE, 0));
+    REQUIRE(owner_at(RANGE + 3 * PLACE - 1) == 3 && owner_at(RANGE + 3 * PLACE) == 0);
+    REQUIRE(owner_at(RANGE + 4 * PLACE - 1) == 0 && owner_at(RANGE + 4 * PLACE) == 5);
+    REQUIRE(hm_region_set(ADDR(RANGE - GRANULE), GRANULE, 0x90));
+    REQUIRE(owner_at(RANGE - 1) == 0x90 && owner_at(RANGE) == 1);
+}
+
 /* Threads that are the first in a leaf, all at once: whoever loses uses the winner's. */
 static pthread_barrier_t barrier;
 #define FIRST ((uintptr_t)(WIDE ? 300 : 30))
@@ -171,6 +215,7 @@ int main(void)
         cmocka_unit_test(the_kernels_addresses_cannot),
         cmocka_unit_test(clearing_needs_no_memory),
         cmocka_unit_test(without_memory_nothing_is_set),
+        cmocka_unit_test(a_place_has_one_owner),
         cmocka_unit_test(threads_share_a_new_leaf),
     };
 
