@@ -16,37 +16,44 @@
 #include <errno.h>
 #include <string.h>
 
-/* Initialisation. */
-
-enum { UNREADY, PREPARING, READY };
-static _Atomic uint32_t readiness;
+/* Initialisation: two steps, each made by one thread while others wait. At load the
+ * configuration and facts of the machine; what maps memory when somebody allocates. */
+enum { UNREADY, CONFIGURING, CONFIGURED, PREPARING, READY, AWAITED = 8 };
+static _Atomic uint32_t readiness; /* AWAITED: threads sleep until the step is done */
 /* Ready, and `enabled`. Otherwise there are no layers, no thread ever starts a cache, so
  * that all calls come here, and what comes here goes to the next malloc. */
 static _Atomic bool on;
 
-static HM_NOINLINE void prepare(void)
+static size_t window_size; /* [const when configured] */
+static unsigned shards;    /* [const when configured] */
+
+static HM_NOINLINE void configure(void)
 {
     struct hm_sys_start start;
     hm_sys_start_facts(&start);
     start.no_next = !hm_next_exists();
     hm_os_init(start.page_size);
-    hm_clock_update();
-    hm_meta_init();
     hm_conf_load(&start);
-    if (start.secure)
-        hm_opt.stats_page = false;
+    hm_opt.stats_page &= !start.secure;
     if (!hm_opt.enabled)
         return;
     hm_harden_init();
     /* Address space is free only where it is not limited. */
-    size_t window = 0, wanted = hm_clamp(hm_opt.address_window);
-    if (hm_os_address_limit() == SIZE_MAX)
-        window = hm_pow2_ceil(hm_min(hm_clamp(4 * hm_os_memory()), HM_WINDOW_MAX));
-    hm_window_init(hm_opt.superslab_size, hm_min(window, wanted));
-    unsigned shards = hm_opt.shards;
-    if (shards == 0)
-        shards = (hm_sys_cpu_count() + 3) / 4;
+    if (hm_os_address_limit() == SIZE_MAX) {
+        size_t most = hm_pow2_ceil(hm_min(hm_clamp(4 * hm_os_memory()), HM_WINDOW_MAX));
+        window_size = hm_min(most, hm_clamp(hm_opt.address_window));
+    }
+    shards = hm_opt.shards != 0 ? hm_opt.shards : (hm_sys_cpu_count() + 3) / 4;
     shards = (unsigned)hm_min(shards, UINT8_MAX);
+}
+
+static HM_NOINLINE void prepare(void)
+{
+    if (!hm_opt.enabled)
+        return;
+    hm_clock_update();
+    hm_meta_init();
+    hm_window_init(hm_opt.superslab_size, window_size);
     hm_superslab_init(shards);
     hm_slab_init(hm_superslab_shards());
     hm_big_init();
@@ -56,19 +63,37 @@ static HM_NOINLINE void prepare(void)
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
 }
 
+static void step(uint32_t from, void (*work)(void))
+{
+    uint32_t seen = from, busy = from + 1, done = from + 2;
+    if (atomic_compare_exchange_strong_explicit(
+            &readiness, &seen, busy, memory_order_acquire, memory_order_acquire)) {
+        work();
+        if (atomic_exchange_explicit(&readiness, done, memory_order_acq_rel) != busy)
+            hm_sys_futex_wake(&readiness, INT32_MAX);
+        return;
+    }
+    for (; (seen & ~AWAITED) == busy; seen = hm_load_acquire(&readiness))
+        if ((seen & AWAITED) != 0 ||
+            atomic_compare_exchange_strong_explicit(&readiness, &seen, busy | AWAITED,
+                                                    memory_order_acquire,
+                                                    memory_order_acquire))
+            hm_sys_futex_wait(&readiness, busy | AWAITED, 0);
+}
+
+bool hm_heap_configure(void)
+{
+    step(UNREADY, configure);
+    return hm_opt.enabled;
+}
+
 /* Not cold: the compiler would take all that may come to call it for cold as well. */
 HM_NOINLINE void hm_heap_init(void)
 {
-    uint32_t seen = UNREADY;
-    if (atomic_compare_exchange_strong_explicit(
-            &readiness, &seen, PREPARING, memory_order_acquire, memory_order_acquire)) {
-        prepare();
-        hm_store_release(&readiness, READY);
-        hm_sys_futex_wake(&readiness, INT32_MAX);
+    if (hm_load_acquire(&readiness) == READY)
         return;
-    }
-    while (hm_load_acquire(&readiness) != READY)
-        hm_sys_futex_wait(&readiness, PREPARING, 0);
+    step(UNREADY, configure);
+    step(CONFIGURED, prepare);
 }
 
 HM_NOINLINE bool hm_heap_is_on(void)
@@ -77,8 +102,12 @@ HM_NOINLINE bool hm_heap_is_on(void)
     return hm_load_relaxed(&on);
 }
 
-/* Whether to go on here, rather than in the next malloc: the first question of every slow
- * path. */
+bool hm_heap_is_ready(void)
+{
+    return hm_load_acquire(&on);
+}
+
+/* Whether to go on here: the first question of every slow path. */
 HM_INLINE bool is_on(void)
 {
     return HM_LIKELY(hm_load_acquire(&on)) || hm_heap_is_on();

@@ -48,6 +48,7 @@ static void fork_prepare(void)
 {
     if (is_alone())
         return;
+    hm_heap_init(); /* another thread may be at it, which the child would wait for */
     hm_lock_fork_begin();
     locks_taken = true;
     each_lock(hm_lock_fork_take);
@@ -80,10 +81,12 @@ static const struct hm_helper_work helper_work = {hm_page_bell, hm_page_waits,
 
 void hm_process_load(void)
 {
-    if (!hm_heap_is_on()) {
+    if (!hm_heap_configure()) {
         hm_next_load();
         return;
     }
+    if (hm_opt.prewarm > 0 || hm_opt.stats_page)
+        hm_heap_init(); /* that is for others to see, also where nothing is allocated */
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hm_page_open();
     hm_helper_load(&helper_work);
@@ -91,7 +94,8 @@ void hm_process_load(void)
 
 void hm_process_unload(void)
 {
-    hm_check_exit(is_alone());
+    if (hm_heap_is_ready())
+        hm_check_exit(is_alone());
     hm_page_close();
     if (hm_opt.stats_at_exit)
         hm_report_stats();

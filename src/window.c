@@ -27,8 +27,8 @@ static size_t superslab_size;
 
 static const unsigned shifts[HM_KINDS] = {HM_SMALL_SHIFT, HM_LARGE_SHIFT};
 
-/* The words of both windows take turns, from the end of the room that region.h has, in the
- * page of which the map's first entries are. */
+/* The words of both windows take turns, from the end of the room that region.h has on:
+ * there the map's first entries are in the same page. */
 static uint64_t *taken_word(const struct window *w, size_t i)
 {
     return w->taken - HM_KINDS * i;
