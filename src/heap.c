@@ -129,13 +129,14 @@ static struct hm_tcache *cache(void)
 
 static unsigned while_cold(unsigned cls)
 {
-    static _Atomic uint16_t taken[HM_SMALL_CLASSES + 1]; /* bytes, of the finer class */
+    /* Of the finer class, in units of its granularity, 16 bytes. */
+    static _Atomic uint8_t taken[HM_SMALL_CLASSES + 1];
     if (cls > HM_SMALL_CLASSES)
         return cls;
-    unsigned bytes = hm_load_relaxed(&taken[cls]);
-    if (HM_LIKELY(bytes >= COARSE_BYTES) || hm_harden_on || hm_opt.check_sized)
+    unsigned before = hm_load_relaxed(&taken[cls]);
+    if (HM_LIKELY(before >= COARSE_BYTES / 16) || hm_harden_on || hm_opt.check_sized)
         return cls;
-    hm_store_relaxed(&taken[cls], (uint16_t)(bytes + hm_classes[cls].size));
+    hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
