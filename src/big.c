@@ -268,7 +268,7 @@ static bool descriptors_ready(void)
 
 /* The block is a mapping of its own, its descriptor in front. It is unmapped when
  * freed. */
-void *hm_big_take_detour(size_t size, size_t align)
+HM_COLD void *hm_big_take_detour(size_t size, size_t align)
 {
     if (size > PTRDIFF_MAX / 2 || align > PTRDIFF_MAX / 4)
         return NULL;

@@ -61,7 +61,7 @@ static void offer(struct guess *g, struct hm_span word)
     g->distance = distance;
 }
 
-static void put_guess(struct message *m, const struct guess *g)
+HM_COLD static void put_guess(struct message *m, const struct guess *g)
 {
     if (g->best.n > 0)
         hm_text_printf(&m->text, " (did you mean %.*s?)", (int)g->best.n, g->best.s);
@@ -69,7 +69,8 @@ static void put_guess(struct message *m, const struct guess *g)
 
 /* Profiles --------------------------------------------------------------------------- */
 
-static bool is_first_mention(const struct hm_conf_source *files, struct hm_span name)
+HM_COLD static bool is_first_mention(const struct hm_conf_source *files,
+                                     struct hm_span name)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
     struct hm_conf_item item;
@@ -81,7 +82,7 @@ static bool is_first_mention(const struct hm_conf_source *files, struct hm_span 
     return item.section.s == name.s;
 }
 
-static void put_profiles(struct message *m, const struct hm_conf_source *files)
+HM_COLD static void put_profiles(struct message *m, const struct hm_conf_source *files)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
     struct hm_conf_item item;
@@ -101,7 +102,7 @@ static void put_profiles(struct message *m, const struct hm_conf_source *files)
     }
 }
 
-static void offer_profiles(struct guess *g, const struct hm_conf_source *files)
+HM_COLD static void offer_profiles(struct guess *g, const struct hm_conf_source *files)
 {
     struct hm_conf_cursor c = hm_conf_cursor_at(HM_CONF_ALL, files);
     struct hm_conf_item item;
@@ -112,8 +113,8 @@ static void offer_profiles(struct guess *g, const struct hm_conf_source *files)
     }
 }
 
-static void report_profile(const struct hm_conf_source *files, struct place at,
-                           struct hm_span unknown, const struct hm_span *use)
+HM_COLD static void report_profile(const struct hm_conf_source *files, struct place at,
+                                   struct hm_span unknown, const struct hm_span *use)
 {
     struct guess g = {.wrong = unknown};
     struct message m;
@@ -132,16 +133,16 @@ static void report_profile(const struct hm_conf_source *files, struct place at,
     message_end(&m);
 }
 
-void hm_conf_report_profile(const struct hm_conf_source *files, const char *name,
-                            unsigned line, unsigned column, struct hm_span unknown,
-                            const char *use)
+HM_COLD void hm_conf_report_profile(const struct hm_conf_source *files, const char *name,
+                                    unsigned line, unsigned column,
+                                    struct hm_span unknown, const char *use)
 {
     const struct hm_span used = hm_span_of(use);
 
     report_profile(files, (struct place){name, line, column}, unknown, &used);
 }
 
-void hm_conf_report_cycle(const struct hm_conf_found *parent, const char *use)
+HM_COLD void hm_conf_report_cycle(const struct hm_conf_found *parent, const char *use)
 {
     const struct hm_conf_item *item = &parent->item;
     struct message m;
@@ -155,8 +156,8 @@ void hm_conf_report_cycle(const struct hm_conf_found *parent, const char *use)
 
 /* Items ------------------------------------------------------------------------------ */
 
-static void report_found(struct place at, struct hm_span found, const char *wrong,
-                         const char *expected)
+HM_COLD static void report_found(struct place at, struct hm_span found, const char *wrong,
+                                 const char *expected)
 {
     struct message m;
 
@@ -167,8 +168,8 @@ static void report_found(struct place at, struct hm_span found, const char *wron
 }
 
 /* What the environment may not do, because a line of a file says so. */
-static void report_locked(const char *variable, unsigned column, unsigned whose,
-                          const char *name)
+HM_COLD static void report_locked(const char *variable, unsigned column, unsigned whose,
+                                  const char *name)
 {
     struct message m;
 
@@ -179,12 +180,12 @@ static void report_locked(const char *variable, unsigned column, unsigned whose,
     message_end(&m);
 }
 
-void hm_conf_report_locked_profile(void)
+HM_COLD void hm_conf_report_locked_profile(void)
 {
     report_locked("HAKMEM_PROFILE", 1, HM_CONF_ORIGIN_PROFILE, "profile");
 }
 
-void hm_conf_report_locked_files(const struct hm_conf_found *lock)
+HM_COLD void hm_conf_report_locked_files(const struct hm_conf_found *lock)
 {
     struct message m;
     const char *ellipsis;
@@ -199,7 +200,8 @@ void hm_conf_report_locked_files(const struct hm_conf_found *lock)
 }
 
 /* Of a file, the other keys may have been meant as well. */
-static void report_unknown_option(struct place at, struct hm_span key, bool in_file)
+HM_COLD static void report_unknown_option(struct place at, struct hm_span key,
+                                          bool in_file)
 {
     static const char *const others[] = {"profile", "inherits", "include"};
     const enum hm_option_id near = hm_option_nearest(key.s, key.n);
@@ -219,7 +221,7 @@ static void report_unknown_option(struct place at, struct hm_span key, bool in_f
     message_end(&m);
 }
 
-static void offer_words(struct guess *g, enum hm_option_id id)
+HM_COLD static void offer_words(struct guess *g, enum hm_option_id id)
 {
     const char *word;
 
@@ -227,8 +229,8 @@ static void offer_words(struct guess *g, enum hm_option_id id)
         offer(g, hm_span_of(word));
 }
 
-static void report_value(struct place at, enum hm_option_id id, struct hm_span bad,
-                         const char *wrong, bool in_force)
+HM_COLD static void report_value(struct place at, enum hm_option_id id,
+                                 struct hm_span bad, const char *wrong, bool in_force)
 {
     struct guess g = {.wrong = bad};
     struct message m;
@@ -347,8 +349,8 @@ static bool check_item(const struct hm_conf_report *report, const char *name,
     return check_option(report, at, item, true);
 }
 
-HM_COLD static void report_file(const struct hm_conf_report *report,
-                                const struct hm_conf_source *file)
+static void report_file(const struct hm_conf_report *report,
+                        const struct hm_conf_source *file)
 {
     struct hm_conf_reader reader;
     struct hm_conf_item item;
@@ -367,13 +369,13 @@ HM_COLD static void report_file(const struct hm_conf_report *report,
     }
 }
 
-HM_HOT void hm_conf_report_files(const struct hm_conf_report *report)
+void hm_conf_report_files(const struct hm_conf_report *report)
 {
     for (const struct hm_conf_source *f = report->files; f != NULL; f = f->next)
         report_file(report, f);
 }
 
-HM_HOT void hm_conf_report_refusals(const struct hm_conf_source *files)
+void hm_conf_report_refusals(const struct hm_conf_source *files)
 {
     for (const struct hm_conf_source *f = files; f != NULL; f = f->next) {
         const char *ellipsis;

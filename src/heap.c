@@ -226,7 +226,7 @@ void *hm_heap_memalign(size_t align, size_t size)
     return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed, NULL);
 }
 
-size_t hm_heap_good_size(size_t size)
+HM_COLD size_t hm_heap_good_size(size_t size)
 {
     if (!is_on())
         return size; /* not more than that is known */

@@ -26,7 +26,7 @@ static struct range {
 } avoided[2] HM_COLD_DATA;
 
 /* Notes the segment of an object that contains one of the addresses of interest. */
-static HM_COLD int note_object(struct dl_phdr_info *info, size_t size, void *interest)
+static int note_object(struct dl_phdr_info *info, size_t size, void *interest)
 {
     (void)size;
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
@@ -102,7 +102,7 @@ static void trim(uint32_t rung)
         rest(rung, 0);
 }
 
-static HM_COLD void *helper_run(void *unused)
+static void *helper_run(void *unused)
 {
     for (;;) {
         hm_store_relaxed(&helper, WAITING);
@@ -119,7 +119,7 @@ static HM_COLD void *helper_run(void *unused)
     return unused;
 }
 
-static HM_COLD void helper_start(void)
+static void helper_start(void)
 {
     pthread_attr_t attr;
     sigset_t all, before;

@@ -242,7 +242,7 @@ struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls, unsigned home, bool 
     return slab;
 }
 
-void hm_slab_let_go_orphan(struct hm_slab *slab)
+HM_COLD void hm_slab_let_go_orphan(struct hm_slab *slab)
 {
     const struct hm_class *c = &hm_classes[slab->cls];
     unsigned free = 0;

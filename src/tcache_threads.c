@@ -200,7 +200,7 @@ void hm_tcache_fork(void (*each)(struct hm_lock *))
     each(&threads.lock);
 }
 
-void hm_tcache_fork_child(void)
+HM_COLD void hm_tcache_fork_child(void)
 {
     struct hm_tcache *self = hm_tcache_self->cache;
     hm_store_relaxed(&threads.orphans, NULL); /* parked below, as all others */

@@ -14,6 +14,19 @@ plan(skip_all => 'another allocator') unless $is_ours;
 # some 24 here; two pages more than were needed when this was written. Blocks are half.
 my $budget = 100;
 
+# A machine's configuration: of its lines some are about this program, some are not.
+my $conf = spew("$scratch/hakmem.conf", <<'CONF');
+# remark
+trim_interval = 300ms
+profile = low-memory
+[profile low-memory]
+shards = 2
+[app:dog]
+profile = throughput
+[app:cat]
+empty_reserve = 2
+CONF
+
 # What smaps says, a hash for each mapping.
 sub mappings {
     my (%how) = @_;
@@ -33,21 +46,29 @@ sub sum {
     return $sum;
 }
 
+# The library's mappings, and of these the ones that are code, and the ones that are not.
+sub of_the_file {
+    my @file = grep { $_->{name} =~ /libhakmem/ } @_;
+    return ([grep { $_->{access} =~ /x/ } @file],
+        [grep { $_->{access} eq 'r--p' } @file]);
+}
+
 my @plain = mappings(plain => 1);
 my @ours  = mappings();
 plan(skip_all => 'needs /proc/self/smaps') unless sum('Rss', @plain) > 0;
 
-my $page   = POSIX::sysconf(POSIX::_SC_PAGESIZE());
-my $debug  = slurp("$build/config.h") =~ /^#define HM_ENABLE_DEBUG 1/m;
-my @file   = grep { $_->{name} =~ /libhakmem/ } @ours;
-my @code   = grep { $_->{access} =~ /x/ } @file;
-my @unwind = grep { $_->{access} eq 'r--p' } @file;
+my $page  = POSIX::sysconf(POSIX::_SC_PAGESIZE());
+my $debug = slurp("$build/config.h") =~ /^#define HM_ENABLE_DEBUG 1/m;
 
-SKIP: {
-    skip('the linker did not lay it out', 3) if @code < 2;
-    is(sum('Rss', $code[0]), 0, 'cold code is not in memory');
-    cmp_ok(sum('Rss', $code[1]), '>', 0, 'other code is');
-    is(sum('Rss', $unwind[1]), 0, 'nor is what unwinding needs');
+for (['by default', @ours], ['with a configuration', mappings(conf => $conf)]) {
+    my ($name, @mappings) = @$_;
+    my ($code, $constants) = of_the_file(@mappings);
+  SKIP: {
+        skip('the linker did not lay it out', 3) if @$code < 2;
+        is(sum('Rss', $code->[0]), 0, "$name: cold code is not in memory");
+        cmp_ok(sum('Rss', $code->[1]), '>', 0, "$name: other code is");
+        is(sum('Rss', $constants->[1]), 0, "$name: nor is what unwinding needs");
+    }
 }
 
 SKIP: {
