@@ -7,7 +7,7 @@ _Atomic uint64_t hm_medium_bytes;
 
 size_t hm_medium_max(void)
 {
-    return hm_opt.superslab_size / 2;
+    return hm_min(hm_clamp(hm_opt.medium_max), hm_opt.superslab_size / 2);
 }
 
 static unsigned units_for(size_t size)

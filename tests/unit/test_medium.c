@@ -45,6 +45,14 @@ IN_CHILD(every_medium_size_is_served_at_every_alignment)
     REQUIRE(take(hm_medium_max(), hm_medium_max()) != NULL);
 }
 
+IN_CHILD(what_is_medium_is_an_option_within_half_a_superslab)
+{
+    layers_up(CONF "medium_max = 96K\n");
+    REQUIRE(hm_medium_max() == 96 * HM_KIB);
+    hm_opt.medium_max = 16 * HM_MIB;
+    REQUIRE(hm_medium_max() == 512 * HM_KIB);
+}
+
 IN_CHILD(a_live_block_has_its_state_and_counts)
 {
     layers_up(CONF);
@@ -150,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_medium_size_is_served_at_every_alignment),
+        cmocka_unit_test(what_is_medium_is_an_option_within_half_a_superslab),
         cmocka_unit_test(a_live_block_has_its_state_and_counts),
         cmocka_unit_test(a_block_shrinks_where_it_is),
         cmocka_unit_test(a_block_grows_into_what_is_free_behind_it),
