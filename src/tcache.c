@@ -9,9 +9,11 @@
  * threads use many sizes, but few of them often. */
 #define OPEN_BYTES HM_KIB
 
-/* C6. What unmixing may cost a cache: as a rule 1 whenever a bin is full; more if hardly
- * a block in it is the thread's own, as when it always gets its blocks from others. */
-#define UNMIX_COST 800
+/* C6. What unmixing may cost a cache after its thread has moved, or before it does: as a
+ * rule 1 whenever a bin is full; more if hardly a block in it is the thread's own, as
+ * when it always gets its blocks from others. */
+#define UNMIX_COST_MOVED 800
+#define UNMIX_COST_FIRST 200
 #define UNMIX_COST_OTHERS 8
 #define UNMIX_TIMES 2
 
@@ -243,7 +245,7 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
 static void move_home(struct hm_tcache *tc)
 {
     hm_tcache_flush(tc);
-    tc->unmix_left = UNMIX_COST;
+    tc->unmix_left = UNMIX_COST_MOVED;
 }
 
 /* One of the calls that settle.h wants to see. */
@@ -425,6 +427,7 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 
 void hm_tcache_close_bins(struct hm_tcache *tc)
 {
+    tc->unmix_left = UNMIX_COST_FIRST;
     hm_front_close(&tc->bin_ends);
     for (unsigned cls = 0; cls < HM_CLASSES; cls++)
         hm_store_relaxed(&tc->bins[cls].capacity, 0);

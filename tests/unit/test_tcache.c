@@ -465,7 +465,11 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
     two_more_caches(CONF);
     struct hm_tcache *a = caches[0], *b = caches[1];
 
-    for (int round = 0; round < 200; round++) {
+    for (size_t o = 0; o < OWNERS; o++) { /* stay where they are */
+        for (unsigned i = 0; i < HM_SETTLE_CALLS; i++)
+            REQUIRE(hm_tcache_take(caches[o], 4) != NULL);
+    }
+    for (int round = 0; round < 600; round++) {
         void *from_a[300], *from_b[300];
 
         for (size_t i = 0; i < COUNT(from_a); i++) {
