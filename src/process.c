@@ -79,14 +79,24 @@ static void fork_child(void)
 static const struct hm_helper_work helper_work = {hm_page_bell, hm_page_waits,
                                                   hm_page_serve};
 
+/* Until the first allocation the fast path of free may not run in two threads: it reads
+ * what that sets up. glibc's pthread_create allocates before there is a second one, by
+ * our calloc; musl's does not, nor is it ours where malloc has another name. */
+#if defined __GLIBC__ && !defined HM_TEST_PREFIX
+#define THREADS_ALLOCATE 1
+#else
+#define THREADS_ALLOCATE 0
+#endif
+
 void hm_process_load(void)
 {
     if (!hm_heap_configure()) {
         hm_next_load();
         return;
     }
-    if (hm_opt.prewarm > 0 || hm_opt.stats_page)
-        hm_heap_init(); /* that is for others to see, also where nothing is allocated */
+    /* Prewarmed memory and statistics are for others to see, also without a block. */
+    if (hm_opt.prewarm > 0 || hm_opt.stats_page || !THREADS_ALLOCATE)
+        hm_heap_init();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     hm_page_open();
     hm_helper_load(&helper_work);
