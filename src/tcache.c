@@ -7,7 +7,7 @@
 
 /* Bytes of blocks that a bin has room for when it is first used, of large ones two: most
  * threads use many sizes, but few of them often. */
-#define OPEN_BYTES HM_KIB
+#define OPEN_BYTES ((size_t)512)
 
 /* C6. What unmixing may cost a cache after its thread has moved, or before it does: as a
  * rule 1 whenever a bin is full; more if hardly a block in it is the thread's own, as

@@ -185,7 +185,7 @@ IN_CHILD(no_cache_grows_beyond_its_bound)
     for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
         sum += (size_t)tc->bins[cls].capacity * hm_classes[cls].size;
         if (tc->bins[cls].capacity != 0)
-            least += hm_max(2, hm_min(16, HM_KIB / hm_classes[cls].size)) *
+            least += hm_max(2, hm_min(16, 512 / hm_classes[cls].size)) *
                      hm_classes[cls].size;
     }
     REQUIRE(sum == tc->share.bytes + least);
