@@ -150,15 +150,6 @@ HM_COLD void hm_option_copy(struct hm_options *to, const struct hm_options *from
         store_number(to, id, load_number(from, id));
 }
 
-void hm_option_defaults(struct hm_options *o)
-{
-    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
-        const char *def = hm_option_table[id].def;
-
-        hm_option_parse(o, id, def, strlen(def), NULL);
-    }
-}
-
 /* Numbers with units ----------------------------------------------------------------- */
 
 struct unit {
@@ -291,8 +282,9 @@ HM_COLD static const char *parse_share(const struct hm_option_info *info, const 
     return NULL;
 }
 
+/* `trusted`: the value is within its bounds. */
 static const char *parse_number(const struct hm_option_info *info, const char *s,
-                                size_t len, uint64_t *out)
+                                size_t len, bool trusted, uint64_t *out)
 {
     const struct measure *measure = measure_of(info->type);
     const char *wrong;
@@ -300,7 +292,7 @@ static const char *parse_number(const struct hm_option_info *info, const char *s
     if (info->type == HM_OPTION_MEMORY && len > 0 && s[len - 1] == '%')
         return parse_share(info, s, len - 1, out);
     wrong = scan_number(measure, s, len, out);
-    if (wrong != NULL)
+    if (wrong != NULL || trusted)
         return wrong;
     if (*out < scan_bound(measure, info->min))
         return "is too small";
@@ -396,7 +388,7 @@ static bool is_space(char c)
 
 /* Reads one "size:count" into entry map->entries. */
 static const char *parse_pair(const struct hm_option_info *info, const char *s,
-                              size_t len, struct hm_sizemap *map)
+                              size_t len, bool trusted, struct hm_sizemap *map)
 {
     const char *colon = memchr(s, ':', len);
     const uint32_t i = map->entries;
@@ -411,8 +403,8 @@ static const char *parse_pair(const struct hm_option_info *info, const char *s,
         return "does not end with a count";
     if (upto == 0 || upto > UPTO_MAX)
         return "has a size out of range";
-    if (count < scan_bound(&int_measure, info->min) ||
-        count > scan_bound(&int_measure, info->max))
+    if (!trusted && (count < scan_bound(&int_measure, info->min) ||
+                     count > scan_bound(&int_measure, info->max)))
         return "has a count out of range";
     if (i == HM_SIZEMAP_MAX)
         return "is one pair too many";
@@ -425,7 +417,7 @@ static const char *parse_pair(const struct hm_option_info *info, const char *s,
 }
 
 static const char *parse_sizemap(const struct hm_option_info *info, const char *s,
-                                 size_t len, struct hm_sizemap *map,
+                                 size_t len, bool trusted, struct hm_sizemap *map,
                                  struct hm_option_error *err)
 {
     size_t i = 0;
@@ -442,7 +434,7 @@ static const char *parse_sizemap(const struct hm_option_info *info, const char *
         start = i;
         while (i < len && !is_space(s[i]))
             i++;
-        wrong = parse_pair(info, s + start, i - start, map);
+        wrong = parse_pair(info, s + start, i - start, trusted, map);
         if (wrong != NULL) {
             err->at = start;
             err->len = i - start;
@@ -464,8 +456,8 @@ HM_COLD static void put_sizemap(const struct hm_sizemap *map, struct hm_text *ou
 
 /* Values ----------------------------------------------------------------------------- */
 
-bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
-                     size_t len, struct hm_option_error *err)
+static bool parse(struct hm_options *o, enum hm_option_id id, const char *s, size_t len,
+                  bool trusted, struct hm_option_error *err)
 {
     const struct hm_option_info *info = &hm_option_table[id];
     struct hm_option_error found = {.at = 0, .len = len};
@@ -474,7 +466,7 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
 
     switch (info->type) {
     case HM_OPTION_SIZEMAP:
-        found.what = parse_sizemap(info, s, len, &map, &found);
+        found.what = parse_sizemap(info, s, len, trusted, &map, &found);
         break;
     case HM_OPTION_BOOL:
         found.what = parse_bool(s, len, &number);
@@ -485,7 +477,7 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
         found.what = parse_enum(info->type, s, len, &number);
         break;
     default:
-        found.what = parse_number(info, s, len, &number);
+        found.what = parse_number(info, s, len, trusted, &number);
     }
     if (found.what != NULL) {
         if (err != NULL)
@@ -497,6 +489,22 @@ bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
     else
         store_number(o, id, number);
     return true;
+}
+
+bool hm_option_parse(struct hm_options *o, enum hm_option_id id, const char *s,
+                     size_t len, struct hm_option_error *err)
+{
+    return parse(o, id, s, len, false, err);
+}
+
+/* Every process does this. That each default is valid is known (tests/unit). */
+void hm_option_defaults(struct hm_options *o)
+{
+    for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
+        const char *def = hm_option_table[id].def;
+
+        parse(o, id, def, strlen(def), true, NULL);
+    }
 }
 
 HM_COLD void hm_option_format(const struct hm_options *o, enum hm_option_id id,

@@ -51,6 +51,7 @@ void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
     places.shift = hm_log2(place);
     places.half = count / 2;
     places.entries = (entry *)(void *)(map + front);
+    hm_store_relaxed(&places.entries[0], HM_OWNER_NONE); /* reading is a fault more */
     places.map = map;
     places.mapped = mapped;
     places.size = size;
