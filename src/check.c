@@ -507,7 +507,7 @@ static void abort_written(const char *what, const void *block)
 
 HM_HOT void hm_check_exit(bool alone)
 {
-    if (hm_harden_on && hm_opt.check_at_exit)
+    if (hm_harden_on && hm_opt.check_at_exit && hm_heap_is_on())
         hm_harden_walk(alone && !inherited, abort_written);
 }
 

@@ -102,11 +102,6 @@ HM_NOINLINE bool hm_heap_is_on(void)
     return hm_load_relaxed(&on);
 }
 
-bool hm_heap_is_ready(void)
-{
-    return hm_load_acquire(&on);
-}
-
 /* Whether to go on here: the first question of every slow path. */
 HM_INLINE bool is_on(void)
 {
@@ -122,21 +117,24 @@ static struct hm_tcache *cache(void)
 
 /* Allocation. */
 
-/* The first blocks of a small class are of a coarser one, a power of two: most programs
- * need a few blocks of most sizes, and slabs of its own cost a class a page, descriptors
- * and a bin. Not where a block's class has to tell what was asked for. */
+/* The first blocks of a class are of a coarser one, a power of two: most programs need a
+ * few blocks of most sizes, and slabs of its own cost a class a page, descriptors and a
+ * bin. Not where a block's class has to tell what was asked for. */
 #define COARSE_BYTES 512
+#define COARSE_CLASSES (HM_SMALL_CLASSES + 8) /* up to 2 KiB */
 
 static unsigned while_cold(unsigned cls)
 {
     /* Of the finer class, in units of its granularity, 16 bytes. */
-    static _Atomic uint8_t taken[HM_SMALL_CLASSES + 1];
-    if (cls > HM_SMALL_CLASSES)
+    static _Atomic uint8_t taken[COARSE_CLASSES + 1];
+    if (cls > COARSE_CLASSES)
         return cls;
     unsigned before = hm_load_relaxed(&taken[cls]);
     if (HM_LIKELY(before >= COARSE_BYTES / 16) || hm_harden_on || hm_opt.check_sized)
         return cls;
     hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
+    if (cls > HM_SMALL_CLASSES)
+        return COARSE_CLASSES;
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 

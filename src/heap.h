@@ -31,8 +31,6 @@ void hm_heap_init(void);
 /* The same. False: the option `enabled` is no; all of the above, and hm_heap_trim, then
  * call the next malloc (next.h). */
 bool hm_heap_is_on(void);
-/* Has anybody made it ready, and it is on? */
-bool hm_heap_is_ready(void);
 /* The profile in force, for people to read: one that is off has none. */
 const char *hm_heap_profile(void);
 size_t hm_heap_trim(void);

@@ -104,8 +104,7 @@ void hm_process_load(void)
 
 void hm_process_unload(void)
 {
-    if (hm_heap_is_ready())
-        hm_check_exit(is_alone());
+    hm_check_exit(is_alone());
     hm_page_close();
     if (hm_opt.stats_at_exit)
         hm_report_stats();

@@ -431,7 +431,7 @@ static UNUSED bool is_sound(void)
 /* Past the first blocks of each size, which may be larger than they need to be. */
 static UNUSED void warm_up(void *(*take)(size_t), void (*give)(void *))
 {
-    for (size_t size = 1; size <= KIB; size += 16)
+    for (size_t size = 1; size <= 2 * KIB; size += 16)
         for (int i = 0; i < 64; i++)
             give(hide(take(hide_size(size))));
 }

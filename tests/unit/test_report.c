@@ -95,8 +95,11 @@ IN_CHILD(the_first_blocks_of_all_small_sizes_share_slabs)
     for (size_t size = 16; size <= KIB; size += 16)
         REQUIRE(hm_test_malloc_usable_size(take(size)) >= usable(size));
     REQUIRE(report().stats.slabs - before <= 8);
+    for (size_t size = KIB + 128; size <= 2 * KIB; size += 128)
+        REQUIRE(hm_test_malloc_usable_size(take(size)) == 2 * KIB);
+    REQUIRE(report().stats.slabs - before <= 9);
     warm_up(take, give);
-    for (size_t size = 16; size <= KIB; size += 16)
+    for (size_t size = 16; size <= 2 * KIB; size += 16)
         REQUIRE(hm_test_malloc_usable_size(take(size)) == usable(size));
     REQUIRE(report().stats.slabs - before > 20);
 }
