@@ -55,19 +55,9 @@ void hm_meta_init(void)
     meta.chunk = CHUNK_MIN;
 }
 
-/* A chunk between pages that nobody may touch (option guard_pages). */
-static HM_COLD void *map_guarded(size_t size)
-{
-    char *reserved = hm_os_reserve(size + 2 * hm_os_page, hm_os_page);
-    if (reserved == NULL || hm_os_commit(reserved + hm_os_page, size))
-        return reserved == NULL ? NULL : reserved + hm_os_page;
-    hm_os_unmap(reserved, size + 2 * hm_os_page);
-    return NULL;
-}
-
 static void *map_chunk(size_t size)
 {
-    return HM_UNLIKELY(hm_opt.guard_pages) ? map_guarded(size)
+    return HM_UNLIKELY(hm_opt.guard_pages) ? hm_os_map_guarded(size)
                                            : hm_os_map(size, hm_os_page);
 }
 

@@ -128,6 +128,15 @@ void *hm_os_map(size_t size, size_t align)
     return os_mmap_aligned(size, align, PROT_READ | PROT_WRITE, 0);
 }
 
+HM_COLD void *hm_os_map_guarded(size_t size)
+{
+    char *reserved = hm_os_reserve(size + 2 * hm_os_page, hm_os_page);
+    if (reserved == NULL || hm_os_commit(reserved + hm_os_page, size))
+        return reserved == NULL ? NULL : reserved + hm_os_page;
+    hm_os_unmap(reserved, size + 2 * hm_os_page);
+    return NULL;
+}
+
 static bool os_madvise(void *addr, size_t size, int advice)
 {
     hm_add_relaxed(&hm_os_counts.madvise, 1);

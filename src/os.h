@@ -42,6 +42,8 @@ bool hm_os_decommit(void *addr, size_t size);
 
 /* New memory, readable and writable, reading as zero. */
 void *hm_os_map(size_t size, size_t align);
+/* The same, in whole pages, between two that nobody may touch. */
+void *hm_os_map_guarded(size_t size);
 bool hm_os_unmap(void *addr, size_t size);
 
 /* Gives the memory of a range back while it stays usable. True: it now reads as zero. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "region.h"
+#include "option.h"
 #include "os.h"
 
 #define GRANULE_BITS 16
@@ -44,7 +45,8 @@ void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
     size_t count = size / place, page = hm_os_page;
     size_t front = hm_round_up(room, page) + page / 2;
     size_t mapped = hm_round_up(front + count * sizeof(entry), page);
-    char *map = hm_os_map(mapped, page);
+    char *map = HM_UNLIKELY(hm_opt.guard_pages) ? hm_os_map_guarded(mapped)
+                                                : hm_os_map(mapped, page);
     if (map == NULL)
         return NULL;
     places.base = (uintptr_t)base;

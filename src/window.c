@@ -42,9 +42,11 @@ static bool windows_setup(char *base, size_t half)
     for (int k = 0; k < HM_KINDS; k++)
         state_size[k] = half >> shifts[k];
     size_t room = HM_KINDS * words * sizeof(uint64_t);
-    uint64_t *taken = hm_region_places(base, 2 * half, superslab_size, room);
+    /* First, since the kernel puts it right below the window, where a program that writes
+     * in front of its first block would find the map. */
     hm_state *state =
         hm_os_reserve_zero(state_size[HM_KIND_SMALL] + state_size[HM_KIND_LARGE]);
+    uint64_t *taken = hm_region_places(base, 2 * half, superslab_size, room);
     if (taken == NULL || state == NULL)
         return false;
     for (int k = 0; k < HM_KINDS; k++) {
