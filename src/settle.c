@@ -16,11 +16,11 @@ bool hm_settle_begin(struct hm_settle *s)
 }
 
 /* Where the owner's bins stand: the same a while later only if it did nothing. */
-static uint64_t trace_of(const struct hm_settle *s)
+static uint32_t trace_of(const struct hm_settle *s)
 {
-    uint64_t trace = 0;
+    uint32_t trace = 0;
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
-        trace = trace * 31 + (uintptr_t)hm_load_relaxed(&s->front->top[cls]);
+        trace = trace * 31 + (uint32_t)(uintptr_t)hm_load_relaxed(&s->front->top[cls]);
     return trace;
 }
 

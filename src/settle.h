@@ -21,7 +21,7 @@
 #include "home.h"
 
 /* Frees looked at, and calls that free nothing. */
-#define HM_SETTLE_FREES 24
+#define HM_SETTLE_FREES 16
 #define HM_SETTLE_CALLS 8
 
 struct hm_settle {
@@ -31,7 +31,7 @@ struct hm_settle {
     uint8_t frees;                  /* looked at so far */
     uint8_t patience;               /* of a guest: slow-path events until it acts */
     uint8_t homes[HM_SETTLE_FREES]; /* of what was freed */
-    uint64_t trace;                 /* of a guest: where the owner's bins stood */
+    uint32_t trace;                 /* of a guest: where the owner's bins stood */
 };
 
 /* A thread starts. True: its first calls should be seen although its bins could serve

@@ -13,7 +13,7 @@
  * rule 1 whenever a bin is full; more if hardly a block in it is the thread's own, as
  * when it always gets its blocks from others. */
 #define UNMIX_COST_MOVED 800
-#define UNMIX_COST_FIRST 200
+#define UNMIX_COST_FIRST 400
 #define UNMIX_COST_OTHERS 8
 #define UNMIX_TIMES 2
 

@@ -45,13 +45,13 @@ struct hm_tcache {
     uint64_t watched_at;    /* [owner] hm_clock of the last call seen so */
     unsigned watched;       /* [owner] such calls until the watch ends; 0: no watch */
     bool watch_hit;         /* [owner] this call is one */
+    uint8_t shard;          /* [owner] */
+    uint16_t unmix_left;    /* [owner] C6: what may still be spent on it */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
     struct hm_settle settle;
-    uint16_t unmix_left; /* [owner] C6: what may still be spent on it */
     uint32_t events;     /* [owner] slow-path calls */
     uint32_t asked;      /* [owner] trim.h: hm_trim_ask_all as last heeded */
-    uint8_t shard;       /* [owner] */
     uint64_t random;     /* [owner] harden.c: a generator */
     uint32_t sample_at;  /* [owner] harden.c: when a guarded block is due */
     uint8_t exit_rounds; /* [owner] destructor rounds seen */

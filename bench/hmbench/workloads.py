@@ -89,6 +89,13 @@ def by_threads(n):
         ),
         bench(f"rings-{n}", "rings", threads=n, hops=96000 // n),
         bench(f"random_mixed-{n}threads", "random_mixed", threads=n, steps=32000000 // n),
+        bench(
+            f"random_small-{n}threads",
+            "random_mixed",
+            threads=n,
+            max=256,
+            steps=64000000 // n,
+        ),
     ]
 
 

@@ -469,7 +469,8 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
         for (unsigned i = 0; i < HM_SETTLE_CALLS; i++)
             REQUIRE(hm_tcache_take(caches[o], 4) != NULL);
     }
-    for (int round = 0; round < 600; round++) {
+    for (int round = 0, after = 0; round < 10000 && after < 20; round++) {
+        after += b->unmix_left == 0;
         void *from_a[300], *from_b[300];
 
         for (size_t i = 0; i < COUNT(from_a); i++) {
