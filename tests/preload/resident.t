@@ -74,6 +74,8 @@ for (['by default', @ours], ['with a configuration', mappings(conf => $conf)]) {
 SKIP: {
     skip('figures for pages of 4 KiB, without debug checks', 1)
         if $debug || $page != 4096;
+    my $thp = '/sys/kernel/mm/transparent_hugepage/enabled';
+    skip('huge pages for all', 1) if -e $thp && slurp($thp) =~ /\[always\]/;
     my $more = sum('Anonymous', @ours) - sum('Anonymous', @plain);
     cmp_ok($more, '<=', $budget, "anonymous memory: $more KiB more")
         or diag(map { "$_->{access} $_->{Anonymous} KiB $_->{name}\n" }

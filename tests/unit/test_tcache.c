@@ -193,6 +193,7 @@ IN_CHILD(no_cache_grows_beyond_its_bound)
 
 static pthread_barrier_t barrier;
 static struct hm_tcache *caches[4];
+static _Atomic bool grew;
 
 static void *fill_a_cache(void *arg)
 {
@@ -205,6 +206,8 @@ static void *fill_a_cache(void *arg)
     for (int cycle = 0; cycle < 10; cycle++) {
         for (size_t i = 0; i < COUNT(mine); i++)
             mine[i] = hm_tcache_take(tc, 40);
+        if (tc->share.bytes > 0)
+            atomic_store(&grew, true);
         for (size_t i = 0; i < COUNT(mine); i++)
             hm_tcache_give(tc, 40, mine[i], hm_window_state(mine[i]));
     }
@@ -227,8 +230,7 @@ IN_CHILD(all_caches_together_keep_the_bound_of_the_process)
 
     for (size_t i = 0; i < 4; i++)
         sum += caches[i]->share.bytes;
-    REQUIRE(sum > 0 &&
-            sum <= 512 * HM_KIB + 3 * 512 * HM_KIB / 2); /* a race's worth more */
+    REQUIRE(grew && sum <= 512 * HM_KIB + 3 * 512 * HM_KIB / 2); /* a race's worth more */
     pthread_barrier_wait(&barrier);
     for (size_t i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
