@@ -58,7 +58,9 @@ static uint16_t keep_name(const char *prefix, struct hm_span name)
 void hm_conf_origin_reset(void)
 {
     pool_used = 0;
-    for (unsigned i = 0; hm_load_relaxed(&any_kept) && i < HM_CONF_ORIGINS; i++) {
+    if (!hm_load_relaxed(&any_kept))
+        return; /* and touch none */
+    for (unsigned i = 0; i < HM_CONF_ORIGINS; i++) {
         kept[i].locked = false;
         hm_store_relaxed(&kept[i].kind, HM_CONF_BUILTIN);
     }

@@ -17,7 +17,7 @@
 #define UNMIX_COST_OTHERS 8
 #define UNMIX_TIMES 2
 
-struct hm_tcache_process hm_tcache_process;
+_Atomic unsigned hm_tcache_threads;
 
 /* Option refill_target, by class. [any, relaxed] */
 static _Atomic uint16_t refill_targets[HM_CLASSES];
@@ -105,7 +105,7 @@ static bool bin_resize(struct hm_tcache *tc, unsigned cls, unsigned capacity)
 
 static unsigned caches_in_use(void)
 {
-    return hm_load_relaxed(&hm_tcache_process.threads);
+    return hm_load_relaxed(&hm_tcache_threads);
 }
 
 bool hm_tcache_is_over(struct hm_tcache *tc)

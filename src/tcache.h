@@ -68,11 +68,8 @@ struct hm_tcache {
     _Atomic uint64_t wanted, granted; /* bytes of requests that took the slow path */
 };
 
-/* What bounds all caches together. [any, relaxed] */
-struct hm_tcache_process {
-    _Atomic unsigned threads; /* that have a cache */
-};
-extern struct hm_tcache_process hm_tcache_process;
+/* How many threads have a cache. [any, relaxed] */
+extern _Atomic unsigned hm_tcache_threads;
 
 /* Adds to a counter, which only the calling thread writes. */
 HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)

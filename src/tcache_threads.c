@@ -122,13 +122,13 @@ struct hm_tcache *hm_tcache_start(void)
     if (hm_tcache_self == &hm_front_exited)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
-    hm_add_relaxed(&hm_tcache_process.threads, 1);
+    hm_add_relaxed(&hm_tcache_threads, 1);
     struct hm_tcache *tc = NULL;
     /* While another thread forks a new one might be one too many, for ever. */
     if (unpark(&tc) && tc == NULL)
         tc = cache_make();
     if (tc == NULL) {
-        hm_sub_relaxed(&hm_tcache_process.threads, 1);
+        hm_sub_relaxed(&hm_tcache_threads, 1);
         return NULL;
     }
     tc->exit_rounds = 0;
@@ -155,7 +155,7 @@ static void cache_exit(void *arg)
     hm_tcache_let_go(tc);
     hm_settle_end(&tc->settle);
     retire(tc);
-    hm_sub_relaxed(&hm_tcache_process.threads, 1);
+    hm_sub_relaxed(&hm_tcache_threads, 1);
 }
 
 /* The next cache parked at `deadline` or before, withheld from new threads. The acquire
@@ -225,5 +225,5 @@ HM_COLD void hm_tcache_fork_child(void)
         hm_settle_end(&tc->settle);
         retire(tc);
     }
-    hm_store_relaxed(&hm_tcache_process.threads, self != NULL);
+    hm_store_relaxed(&hm_tcache_threads, self != NULL);
 }
