@@ -187,8 +187,11 @@ static struct hm_slab *adopt_listed(struct partial *pl, struct hm_slab *slab)
     return slab;
 }
 
-/* So many slabs of a list are looked at: each is a line of memory, with a lock held. */
+/* So many slabs of a list are looked at: each is a line of memory, with a lock held. More,
+ * rather than make another: where many threads keep apart, those of each are deep in the
+ * list, and would become more and more if they were not found. */
 #define CHOOSE_AMONG 8
+#define CHOOSE_AMONG_AT_LAST 32
 
 /* A slab that nobody's blocks lie in, or not many: it may change its home. */
 static bool is_homeless(const struct hm_slab *slab)
@@ -202,7 +205,9 @@ static bool is_homeless(const struct hm_slab *slab)
 static struct hm_slab *choose(struct partial *pl, unsigned cls, unsigned home, bool apart)
 {
     struct hm_slab *other = NULL, *slab = pl->head[cls];
-    for (unsigned i = 0; i < CHOOSE_AMONG && slab != NULL; i++, slab = slab->next) {
+    for (unsigned i = 0; slab != NULL; i++, slab = slab->next) {
+        if (i == CHOOSE_AMONG_AT_LAST || (i >= CHOOSE_AMONG && other != NULL))
+            break;
         if (hm_load_relaxed(&slab->home) == home)
             return slab;
         if (other == NULL && (!apart || is_homeless(slab)))

@@ -271,6 +271,25 @@ IN_CHILD(apart_one_takes_no_slab_of_anothers_home)
     REQUIRE(hm_slab_adopt(0, CLS, 1, true) == owned && hm_load_relaxed(&owned->home) == 1);
 }
 
+IN_CHILD(ones_own_slab_is_found_behind_many_of_others)
+{
+    enum { OTHERS = 30 };
+    struct hm_settle *const owner = (struct hm_settle *)slots; /* whoever that is */
+
+    layers_up("shards = 1\n" CONF);
+    struct hm_slab *mine = partial_of_home(1, 3), *others[OTHERS];
+    for (unsigned i = 0; i < OTHERS; i++) {
+        others[i] = partial_of_home(i + 2, BLOCKS - 3);
+        REQUIRE(hm_home_pass(i + 2, NULL, owner));
+    }
+    hm_slab_let_go(mine);
+    for (unsigned i = 0; i < OTHERS; i++)
+        hm_slab_let_go(others[i]);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == mine); /* rather than make another */
+    hm_slab_let_go(mine);
+    REQUIRE(hm_slab_adopt(0, CLS, 2, false) == mine); /* there is one that will do */
+}
+
 IN_CHILD(a_block_given_twice_is_found_out)
 {
     layers_up("shards = 1\n" CONF);
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test(slabs_of_other_shards_are_adopted_before_a_new_one_is_made),
         cmocka_unit_test(slabs_of_ones_own_home_come_first),
         cmocka_unit_test(apart_one_takes_no_slab_of_anothers_home),
+        cmocka_unit_test(ones_own_slab_is_found_behind_many_of_others),
         cmocka_unit_test(a_block_given_twice_is_found_out),
         cmocka_unit_test(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay),
         cmocka_unit_test(pages_of_several_units_are_purged_if_they_are_all_within_a_slab),
