@@ -187,9 +187,9 @@ static struct hm_slab *adopt_listed(struct partial *pl, struct hm_slab *slab)
     return slab;
 }
 
-/* So many slabs of a list are looked at: each is a line of memory, with a lock held. More,
- * rather than make another: where many threads keep apart, those of each are deep in the
- * list, and would become more and more if they were not found. */
+/* So many slabs of a list are looked at: each is a line of memory, with a lock held.
+ * More, rather than make another: where many threads keep apart, those of each are deep
+ * in the list, and would become more and more if they were not found. */
 #define CHOOSE_AMONG 8
 #define CHOOSE_AMONG_AT_LAST 32
 
