@@ -13,10 +13,13 @@
 #define HM_LIKELY(x) __builtin_expect(!!(x), 1)
 #define HM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HM_NOINLINE __attribute__((noinline))
-/* Hardly ever run, or by few programs; and, in a file full of such, run by every process:
- * src/libhakmem.lds puts the two apart. */
+/* Hardly ever run, or by few programs; in a file full of such, run by every process; run
+ * when a process starts; run by programs that are not small: src/libhakmem.lds puts them
+ * apart. */
 #define HM_COLD __attribute__((cold, noinline))
 #define HM_HOT __attribute__((section(".text.hm_hot")))
+#define HM_ONCE __attribute__((section(".text.hm_once")))
+#define HM_RARE HM_ONCE
 /* The same for variables: zero at first, large or of use to few. */
 #define HM_COLD_DATA __attribute__((section(".bss.hm_cold")))
 #define HM_INLINE static inline __attribute__((always_inline))

@@ -28,7 +28,7 @@ static struct {
 
 struct hm_big_counts hm_big_counts;
 
-void hm_big_init(void)
+HM_ONCE void hm_big_init(void)
 {
     hm_lock_init(&big.lock, HM_RANK_BIG);
 }
@@ -143,7 +143,7 @@ static void cache_merge(struct hm_big *b)
 }
 
 /* What came while another thread forked: extents freed, and descriptors of none. */
-static void deferred_give(void)
+static HM_HOT void deferred_give(void)
 {
     if (HM_LIKELY(hm_load_relaxed(&big.deferred) == NULL))
         return;
@@ -211,7 +211,7 @@ static void set_live(struct hm_big *b)
 /* Bytes that BigCache may hold now. Live and cached together are bounded by what was live
  * lately and bigcache_share on top: a program that frees and allocates the same again
  * finds it all, one whose blocks grow does not keep the outgrown. */
-static size_t cache_bound(void)
+static HM_HOT size_t cache_bound(void)
 {
     size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
     size_t peak = hm_max(hm_load_relaxed(&big.peak), hm_load_relaxed(&big.earlier_peak));
@@ -406,7 +406,7 @@ bool hm_big_give(struct hm_big *b)
     return true;
 }
 
-size_t hm_big_trim_due(uint64_t deadline)
+HM_HOT size_t hm_big_trim_due(uint64_t deadline)
 {
     size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
     hm_store_relaxed(&big.earlier_peak, hm_load_relaxed(&big.peak));
@@ -414,7 +414,7 @@ size_t hm_big_trim_due(uint64_t deadline)
     return hm_big_trim(deadline, cache_bound());
 }
 
-size_t hm_big_trim(uint64_t deadline, size_t keep)
+HM_HOT size_t hm_big_trim(uint64_t deadline, size_t keep)
 {
     size_t bytes = 0;
     for (;;) {

@@ -32,7 +32,7 @@ uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units, uint32_t
     return gap;
 }
 
-void hm_fence_raze(uint32_t units, uint32_t gap)
+HM_RARE void hm_fence_raze(uint32_t units, uint32_t gap)
 {
     hm_sub_relaxed(&fences, hm_fence_count(units, gap));
 }

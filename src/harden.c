@@ -12,7 +12,7 @@
 
 bool hm_harden_on, hm_harden_slots;
 
-HM_HOT void hm_harden_init(void)
+HM_ONCE void hm_harden_init(void)
 {
     hm_harden_slots =
         hm_opt.redzone > 0 || hm_opt.quarantine_bytes > 0 || hm_opt.check_freed;
@@ -25,7 +25,7 @@ HM_HOT void hm_harden_init(void)
     hm_guard_init();
 }
 
-HM_HOT bool hm_harden_needs_every_call(void)
+HM_ONCE bool hm_harden_needs_every_call(void)
 {
     return hm_harden_slots || hm_opt.check == HM_CHECK_FULL || hm_opt.zero_on_free ||
            hm_opt.check_sized || hm_opt.randomize ||

@@ -27,7 +27,7 @@ static _Atomic bool on;
 static size_t window_size; /* [const when configured] */
 static unsigned shards;    /* [const when configured] */
 
-static HM_NOINLINE void configure(void)
+static HM_ONCE HM_NOINLINE void configure(void)
 {
     struct hm_sys_start start;
     hm_sys_start_facts(&start);
@@ -47,7 +47,7 @@ static HM_NOINLINE void configure(void)
     shards = (unsigned)hm_min(shards, UINT8_MAX);
 }
 
-static HM_NOINLINE void prepare(void)
+static HM_ONCE HM_NOINLINE void prepare(void)
 {
     if (!hm_opt.enabled)
         return;
@@ -63,7 +63,7 @@ static HM_NOINLINE void prepare(void)
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
 }
 
-static void step(uint32_t from, void (*work)(void))
+static bool step(uint32_t from, void (*work)(void)) /* true: made by this thread */
 {
     uint32_t seen = from, busy = from + 1, done = from + 2;
     if (atomic_compare_exchange_strong_explicit(
@@ -71,7 +71,7 @@ static void step(uint32_t from, void (*work)(void))
         work();
         if (atomic_exchange_explicit(&readiness, done, memory_order_acq_rel) != busy)
             hm_sys_futex_wake(&readiness, INT32_MAX);
-        return;
+        return true;
     }
     for (; (seen & ~AWAITED) == busy; seen = hm_load_acquire(&readiness))
         if ((seen & AWAITED) != 0 ||
@@ -79,6 +79,7 @@ static void step(uint32_t from, void (*work)(void))
                                                     memory_order_acquire,
                                                     memory_order_acquire))
             hm_sys_futex_wait(&readiness, busy | AWAITED, 0);
+    return false;
 }
 
 bool hm_heap_configure(void)
@@ -93,7 +94,8 @@ HM_NOINLINE void hm_heap_init(void)
     if (hm_load_acquire(&readiness) == READY)
         return;
     step(UNREADY, configure);
-    step(CONFIGURED, prepare);
+    if (step(CONFIGURED, prepare))
+        hm_os_forget_start();
 }
 
 HM_NOINLINE bool hm_heap_is_on(void)
@@ -353,7 +355,7 @@ static size_t usable(const struct found *f, const void *p, const char *call)
     return f->guarded != NULL ? size : hm_harden_size(p, size, call);
 }
 
-size_t hm_heap_usable(const void *p, const char *call)
+HM_RARE size_t hm_heap_usable(const void *p, const char *call)
 {
     if (!is_on())
         return hm_next_usable(p);
@@ -572,7 +574,7 @@ void *hm_heap_realloc(void *p, size_t size)
 
 /* Giving back. */
 
-size_t hm_heap_trim(void)
+HM_RARE size_t hm_heap_trim(void)
 {
     if (!is_on()) {
         hm_next_trim(0);
@@ -581,18 +583,18 @@ size_t hm_heap_trim(void)
     return hm_trim_now(hm_tcache_self->cache);
 }
 
-const char *hm_heap_profile(void)
+HM_RARE const char *hm_heap_profile(void)
 {
     return hm_heap_is_on() ? hm_conf_profile() : "none (enabled = no)";
 }
 
-void hm_heap_thread_flush(void)
+HM_RARE void hm_heap_thread_flush(void)
 {
     if (hm_tcache_self->cache != NULL)
         hm_tcache_flush(hm_tcache_self->cache);
 }
 
-void hm_heap_options(void)
+HM_RARE void hm_heap_options(void)
 {
     hm_tcache_options();
 }

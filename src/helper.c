@@ -42,7 +42,7 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *interest)
     return 0;
 }
 
-static bool is_avoided(const void *caller)
+static HM_HOT bool is_avoided(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
     for (unsigned k = 0; k < HM_ARRAY_LEN(avoided); k++)
@@ -149,11 +149,8 @@ static void helper_start(void)
 /* With musl, the loader is libc, and has no such name. */
 extern __attribute__((weak)) struct r_debug _r_debug;
 
-void hm_helper_load(const struct hm_helper_work *other)
+static HM_NOINLINE void load(void)
 {
-    work = other;
-    if (!hm_opt.trim_thread && !work->waits() && work->bell() == NULL)
-        return;
     /* The loader's is its breakpoint for debuggers. */
     uintptr_t interest[] = {(uintptr_t)&OF_LIBC, (uintptr_t)&OF_LIBC};
     if (&_r_debug != NULL)
@@ -166,12 +163,19 @@ void hm_helper_load(const struct hm_helper_work *other)
         helper_start();
 }
 
-static bool is_needed(void)
+HM_HOT void hm_helper_load(const struct hm_helper_work *other)
+{
+    work = other;
+    if (hm_opt.trim_thread || work->waits() || work->bell() != NULL)
+        load();
+}
+
+static HM_HOT bool is_needed(void)
 {
     return (hm_opt.trim_thread && hm_trim_anything_left()) || work->waits();
 }
 
-void hm_helper_tick(const void *caller)
+HM_HOT void hm_helper_tick(const void *caller)
 {
     uint32_t seen = hm_load_relaxed(&helper);
     if ((seen != ABSENT && seen != IDLE && seen != REFUSED) || !is_needed())
@@ -197,7 +201,7 @@ bool hm_helper_exists(void)
     return seen == STARTING || seen == WAITING || seen == IDLE;
 }
 
-void hm_helper_fork_child(void)
+HM_HOT void hm_helper_fork_child(void)
 {
     if (hm_helper_exists())
         hm_store_relaxed(&helper, ABSENT);

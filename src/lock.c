@@ -158,7 +158,7 @@ void hm_lock_release(struct hm_lock *l)
         hm_sys_futex_wake(futex_of(l), 1);
 }
 
-void hm_lock_fork_begin(void)
+HM_RARE void hm_lock_fork_begin(void)
 {
     uintptr_t none = 0;
     /* libc runs the handlers of two forks side by side. It holds none of its locks yet,
@@ -171,7 +171,7 @@ void hm_lock_fork_begin(void)
     }
 }
 
-void hm_lock_fork_take(struct hm_lock *l)
+HM_RARE void hm_lock_fork_take(struct hm_lock *l)
 {
     /* L5. Others may make it WAITED meanwhile, but nobody takes it from us. */
     uintptr_t mine = self();
@@ -183,13 +183,13 @@ void hm_lock_fork_take(struct hm_lock *l)
     hm_sys_futex_wake(futex_of(l), INT32_MAX);
 }
 
-void hm_lock_fork_give(struct hm_lock *l)
+HM_RARE void hm_lock_fork_give(struct hm_lock *l)
 {
     uintptr_t holder = holder_of(hm_load_relaxed(&l->word));
     hm_store_release(&l->word, holder != 0 ? holder | HELD : FREE);
 }
 
-void hm_lock_fork_end(void)
+HM_RARE void hm_lock_fork_end(void)
 {
     hm_store_release(&fork_owner, 0);
 }

@@ -175,13 +175,13 @@ HM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return 0;
 }
 
-HM_EXPORT void *valloc(size_t size)
+HM_EXPORT HM_RARE void *valloc(size_t size)
 {
     hm_heap_init();
     return hm_heap_memalign(hm_os_page, size);
 }
 
-HM_EXPORT void *pvalloc(size_t size)
+HM_EXPORT HM_RARE void *pvalloc(size_t size)
 {
     hm_heap_init();
     if (size > PTRDIFF_MAX - hm_os_page) {
@@ -191,33 +191,34 @@ HM_EXPORT void *pvalloc(size_t size)
     return hm_heap_memalign(hm_os_page, hm_round_up(hm_max(size, 1), hm_os_page));
 }
 
-HM_EXPORT size_t malloc_usable_size(void *block)
+HM_EXPORT HM_RARE size_t malloc_usable_size(void *block)
 {
     return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
 }
 
 /* C23, and operator delete. What the caller says about size and alignment is not needed,
  * so not believed; but the slow path may verify it. */
-#define HM_FREE_SIZED(name, params, size, align)           \
-    HM_EXPORT void name(void *block params);               \
+#define HM_FREE_SIZED(where, name, params, size, align)    \
+    where HM_EXPORT void name(void *block params);         \
     HM_EXPORT void name(void *block params)                \
     {                                                      \
         if (HM_LIKELY(give_cached(block)))                 \
             return;                                        \
         hm_heap_free_sized(block, size, align, HM_CALLER); \
     }
+#define HM_NOTHING
 #define HM_SIZE , size_t size
 #define HM_ALIGN , size_t align
 #define HM_SIZE_ALIGN , size_t size, size_t align
 #define HM_ALIGN_SIZE , size_t align, size_t size
-HM_FREE_SIZED(free_sized, HM_SIZE, size, 1)
-HM_FREE_SIZED(free_aligned_sized, HM_ALIGN_SIZE, size, align)
+HM_FREE_SIZED(HM_NOTHING, free_sized, HM_SIZE, size, 1)
+HM_FREE_SIZED(HM_NOTHING, free_aligned_sized, HM_ALIGN_SIZE, size, align)
 /* Removed from glibc's headers in 2.26, still used by old binaries. */
 HM_FREE_NAME(cfree);
 
 /* Control and statistics, glibc's. */
 
-HM_EXPORT int malloc_trim(size_t pad)
+HM_EXPORT HM_RARE int malloc_trim(size_t pad)
 {
     if (!hm_heap_is_on())
         return hm_next_trim(pad);
@@ -225,14 +226,14 @@ HM_EXPORT int malloc_trim(size_t pad)
     return hm_heap_trim() > 0;
 }
 
-HM_EXPORT int mallopt(int param, int value)
+HM_EXPORT HM_RARE int mallopt(int param, int value)
 {
     if (!hm_heap_is_on())
         return hm_next_mallopt(param, value);
     return hm_mallopt(param, value);
 }
 
-HM_EXPORT void malloc_stats(void)
+HM_EXPORT HM_RARE void malloc_stats(void)
 {
     if (!hm_heap_is_on())
         hm_next_stats();
@@ -240,12 +241,12 @@ HM_EXPORT void malloc_stats(void)
         hm_report_stats();
 }
 
-HM_EXPORT int malloc_info(int options, FILE *out)
+HM_EXPORT HM_RARE int malloc_info(int options, FILE *out)
 {
     return hm_heap_is_on() ? hm_report_info(options, out) : hm_next_info(options, out);
 }
 
-HM_EXPORT struct mallinfo2 mallinfo2(void)
+HM_EXPORT HM_RARE struct mallinfo2 mallinfo2(void)
 {
     return hm_heap_is_on() ? hm_report_mallinfo() : hm_next_mallinfo();
 }
@@ -262,7 +263,7 @@ static struct mallinfo narrow_mallinfo(void)
                              .keepcost = (int)i.keepcost};
 }
 
-HM_EXPORT struct mallinfo mallinfo(void)
+HM_EXPORT HM_RARE struct mallinfo mallinfo(void)
 {
     return narrow_mallinfo();
 }
@@ -304,35 +305,38 @@ HM_INLINE void *cxx_new(size_t size, size_t align, bool nothrow, void *caller)
 #else
 #define HM_M(before, after) before##j##after
 #endif
-#define HM_NEW(name, align_param, nothrow_param, align, nothrow) \
-    HM_EXPORT void *name(size_t size align_param nothrow_param); \
-    HM_EXPORT void *name(size_t size align_param nothrow_param)  \
-    {                                                            \
-        return cxx_new(size, align, nothrow, HM_CALLER);         \
+#define HM_NEW(where, name, align_param, nothrow_param, align, nothrow) \
+    where HM_EXPORT void *name(size_t size align_param nothrow_param);  \
+    HM_EXPORT void *name(size_t size align_param nothrow_param)         \
+    {                                                                   \
+        return cxx_new(size, align, nothrow, HM_CALLER);                \
     }
-#define HM_NOTHING
 #define HM_NOTHROW , const void *tag __attribute__((unused))
-HM_NEW(HM_M(_Znw, ), HM_NOTHING, HM_NOTHING, 0, false)
-HM_NEW(HM_M(_Zna, ), HM_NOTHING, HM_NOTHING, 0, false)
-HM_NEW(HM_M(_Znw, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
-HM_NEW(HM_M(_Zna, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
-HM_NEW(HM_M(_Znw, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
-HM_NEW(HM_M(_Zna, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
-HM_NEW(HM_M(_Znw, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align, true)
-HM_NEW(HM_M(_Zna, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align, true)
+HM_NEW(HM_NOTHING, HM_M(_Znw, ), HM_NOTHING, HM_NOTHING, 0, false)
+HM_NEW(HM_NOTHING, HM_M(_Zna, ), HM_NOTHING, HM_NOTHING, 0, false)
+HM_NEW(HM_NOTHING, HM_M(_Znw, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
+HM_NEW(HM_NOTHING, HM_M(_Zna, RKSt9nothrow_t), HM_NOTHING, HM_NOTHROW, 0, true)
+HM_NEW(HM_RARE, HM_M(_Znw, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
+HM_NEW(HM_RARE, HM_M(_Zna, St11align_val_t), HM_ALIGN, HM_NOTHING, align, false)
+HM_NEW(HM_RARE, HM_M(_Znw, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align,
+       true)
+HM_NEW(HM_RARE, HM_M(_Zna, St11align_val_tRKSt9nothrow_t), HM_ALIGN, HM_NOTHROW, align,
+       true)
 
 HM_FREE_NAME(_ZdlPv);
 HM_FREE_NAME(_ZdaPv);
 HM_FREE_NAME(_ZdlPvRKSt9nothrow_t);
 HM_FREE_NAME(_ZdaPvRKSt9nothrow_t);
-HM_FREE_SIZED(HM_M(_ZdlPv, ), HM_SIZE, size, 1)
-HM_FREE_SIZED(HM_M(_ZdaPv, ), HM_SIZE, size, 1)
-HM_FREE_SIZED(_ZdlPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
-HM_FREE_SIZED(_ZdaPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
-HM_FREE_SIZED(HM_M(_ZdlPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
-HM_FREE_SIZED(HM_M(_ZdaPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
-HM_FREE_SIZED(_ZdlPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX, align)
-HM_FREE_SIZED(_ZdaPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX, align)
+HM_FREE_SIZED(HM_NOTHING, HM_M(_ZdlPv, ), HM_SIZE, size, 1)
+HM_FREE_SIZED(HM_NOTHING, HM_M(_ZdaPv, ), HM_SIZE, size, 1)
+HM_FREE_SIZED(HM_RARE, _ZdlPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
+HM_FREE_SIZED(HM_RARE, _ZdaPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
+HM_FREE_SIZED(HM_RARE, HM_M(_ZdlPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
+HM_FREE_SIZED(HM_RARE, HM_M(_ZdaPv, St11align_val_t), HM_SIZE_ALIGN, size, align)
+HM_FREE_SIZED(HM_RARE, _ZdlPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX,
+              align)
+HM_FREE_SIZED(HM_RARE, _ZdaPvSt11align_val_tRKSt9nothrow_t, HM_ALIGN HM_NOTHROW, SIZE_MAX,
+              align)
 
 #ifndef PIC
 /* In a static program libc's own callers use these names; one that is missing here would

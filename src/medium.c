@@ -39,7 +39,7 @@ size_t hm_medium_usable(const void *block)
     return (size_t)hm_slab_of(block)->units << HM_UNIT_SHIFT;
 }
 
-bool hm_medium_resize(void *block, size_t size)
+HM_RARE bool hm_medium_resize(void *block, size_t size)
 {
     struct hm_slab *run = hm_slab_of(block);
     unsigned before = run->units, after = units_for(size);

@@ -49,7 +49,7 @@ static size_t class_size(unsigned c)
     return c < 4 ? (size_t)16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3);
 }
 
-void hm_meta_init(void)
+HM_ONCE void hm_meta_init(void)
 {
     hm_lock_init(&meta.lock, HM_RANK_META);
     meta.chunk = CHUNK_MIN;

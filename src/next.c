@@ -12,7 +12,7 @@ extern LIBC void *__libc_realloc(void *block, size_t size);
 extern LIBC void __libc_free(void *block);
 #define MALLOC_ADDRESS ((const void *)(uintptr_t)&__libc_malloc)
 
-bool hm_next_exists(void)
+HM_ONCE bool hm_next_exists(void)
 {
     return __libc_malloc != NULL && __libc_calloc != NULL && __libc_memalign != NULL &&
            __libc_realloc != NULL && __libc_free != NULL;

@@ -18,13 +18,13 @@
 size_t hm_os_page = 4096;
 struct hm_os_counts hm_os_counts;
 
-void hm_os_init(size_t page_size)
+HM_ONCE void hm_os_init(size_t page_size)
 {
     if (hm_is_pow2(page_size))
         hm_os_page = page_size;
 }
 
-uint64_t hm_os_memory(void)
+HM_ONCE uint64_t hm_os_memory(void)
 {
     struct sysinfo info;
     if (hm_sys_failed(hm_sys_call(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0)))
@@ -32,7 +32,7 @@ uint64_t hm_os_memory(void)
     return (uint64_t)info.totalram * info.mem_unit;
 }
 
-size_t hm_os_address_limit(void)
+HM_ONCE size_t hm_os_address_limit(void)
 {
     struct {
         uint64_t now, most; /* UINT64_MAX: none */
@@ -93,7 +93,7 @@ void *hm_os_reserve(size_t size, size_t align)
     return os_mmap_aligned(size, align, PROT_NONE, MAP_NORESERVE);
 }
 
-void *hm_os_reserve_zero(size_t size)
+HM_ONCE void *hm_os_reserve_zero(size_t size)
 {
     /* Private pages that cannot be written are not charged, whatever the overcommit mode.
      */
@@ -112,12 +112,12 @@ bool hm_os_commit(void *addr, size_t size)
     return os_mprotect(addr, size, PROT_READ | PROT_WRITE);
 }
 
-bool hm_os_forbid(void *addr, size_t size)
+HM_RARE bool hm_os_forbid(void *addr, size_t size)
 {
     return os_mprotect(addr, size, PROT_NONE);
 }
 
-bool hm_os_decommit(void *addr, size_t size)
+HM_RARE bool hm_os_decommit(void *addr, size_t size)
 {
     /* Mapping anew, unlike mprotect, also ends the charge and merges with neighbours. */
     return os_mmap(addr, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != NULL;
@@ -144,6 +144,18 @@ static bool os_madvise(void *addr, size_t size, int advice)
         hm_sys_call(SYS_madvise, (long)addr, (long)size, advice, 0, 0, 0));
 }
 
+/* NULL, unless the library is laid out by libhakmem.lds. */
+extern const char hm_layout_kept_constants[] __attribute__((weak));
+extern const char hm_layout_kept_code[] __attribute__((weak));
+
+void hm_os_forget_start(void)
+{
+    uintptr_t from = hm_round_up((uintptr_t)hm_layout_kept_constants, hm_os_page);
+    uintptr_t to = hm_round_down((uintptr_t)hm_layout_kept_code, hm_os_page);
+    if (from < to)
+        os_madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 bool hm_os_purge(void *addr, size_t size)
 {
     return os_madvise(addr, size, MADV_DONTNEED);
@@ -161,7 +173,7 @@ static long os_mremap(void *addr, size_t old_size, size_t new_size, int flags, v
                        (long)to, 0);
 }
 
-bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable)
+HM_RARE bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable)
 {
     long r = os_mremap(addr, old_size, new_size, 0, NULL);
     *movable = r == -ENOMEM;
@@ -172,13 +184,13 @@ bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable)
     return !hm_sys_failed(r);
 }
 
-bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
+HM_RARE bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     return !hm_sys_failed(os_mremap(addr, old_size, new_size, flags, to));
 }
 
-void *hm_os_map_file(int fd, size_t size)
+HM_RARE void *hm_os_map_file(int fd, size_t size)
 {
     hm_add_relaxed(&hm_os_counts.mmap, 1);
     long r = hm_sys_call(NR_MMAP, 0, (long)hm_round_up(size, hm_os_page),
@@ -186,12 +198,12 @@ void *hm_os_map_file(int fd, size_t size)
     return hm_sys_failed(r) ? NULL : (void *)r;
 }
 
-void *hm_os_scratch_map(size_t size)
+HM_ONCE void *hm_os_scratch_map(size_t size)
 {
     return os_mmap(NULL, hm_round_up(size, hm_os_page), PROT_READ | PROT_WRITE, 0);
 }
 
-void hm_os_scratch_unmap(void *addr, size_t size)
+HM_ONCE void hm_os_scratch_unmap(void *addr, size_t size)
 {
     hm_os_unmap(addr, hm_round_up(size, hm_os_page));
 }

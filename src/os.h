@@ -48,6 +48,9 @@ bool hm_os_unmap(void *addr, size_t size);
 
 /* Gives the memory of a range back while it stays usable. True: it now reads as zero. */
 bool hm_os_purge(void *addr, size_t size);
+/* The same for the pages of the library's own file that serve at start, or few programs:
+ * what is needed of them again is the file's. */
+void hm_os_forget_start(void);
 
 /* Grows a mapping where it is; the new bytes read as zero. False: nothing changed;
  * *movable tells whether only room was lacking. It is false for a range that is several

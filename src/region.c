@@ -40,7 +40,7 @@ static entry *place_of(uintptr_t addr)
     return &places.entries[2 * i - (i < places.half ? 0 : 2 * places.half - 1)];
 }
 
-void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
+HM_ONCE void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
 {
     size_t count = size / place, page = hm_os_page;
     size_t front = hm_round_up(room, page) + page / 2;
@@ -85,7 +85,7 @@ static bool grow(uintptr_t granule)
     return true;
 }
 
-bool hm_region_prepare(const void *addr, size_t size)
+HM_RARE bool hm_region_prepare(const void *addr, size_t size)
 {
     if (place_of((uintptr_t)addr) != NULL)
         return true;

@@ -20,7 +20,7 @@ static struct partial *partials = &first_partial; /* [const] after init */
 static unsigned shard_count = 1;
 static _Atomic uint64_t generations; /* B5; the low half is used */
 
-void hm_slab_init(unsigned shards)
+HM_ONCE void hm_slab_init(unsigned shards)
 {
     struct partial *made = shards > 1 ? hm_meta_new(shards * sizeof *partials) : NULL;
     if (made != NULL) {
@@ -525,7 +525,7 @@ static struct hm_slab *adopt_to_purge(struct partial *pl, unsigned cls)
     return slab;
 }
 
-size_t hm_slab_purge_pages(void)
+HM_RARE size_t hm_slab_purge_pages(void)
 {
     size_t bytes = 0;
     for (unsigned s = 0; s < shard_count; s++)
@@ -545,7 +545,7 @@ size_t hm_slab_purge_pages(void)
     return bytes;
 }
 
-void hm_slab_fork(void (*each)(struct hm_lock *))
+HM_RARE void hm_slab_fork(void (*each)(struct hm_lock *))
 {
     for (unsigned i = 0; i < shard_count; i++)
         each(&partials[i].lock);

@@ -34,7 +34,7 @@ static _Atomic uint64_t released_at; /* hm_clock of the last release at once */
 
 struct hm_superslab_counts hm_superslab_counts;
 
-void hm_superslab_init(unsigned count)
+HM_ONCE void hm_superslab_init(unsigned count)
 {
     units_per_superslab = (uint32_t)(hm_opt.superslab_size >> HM_UNIT_SHIFT);
     hm_superslab_page_units = (uint32_t)hm_max(hm_os_page >> HM_UNIT_SHIFT, 1);
@@ -134,7 +134,7 @@ static void give_units(struct shard *sh, struct hm_superslab *ss, uint32_t at,
 }
 
 /* Takes a wholly free SuperSlab out of circulation, to be unmapped. */
-static void withdraw(struct shard *sh, struct hm_superslab *ss)
+static HM_RARE void withdraw(struct shard *sh, struct hm_superslab *ss)
 {
     list_remove(&sh->available[ss->kind], ss);
     hm_bits_change(ss->free_map, 0, ss->units, false);
@@ -292,7 +292,7 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind, uin
 
 /* The memory of an unmapped SuperSlab's hm_slabs goes back as well: they read as zero
  * then, and whoever still holds one finds a life that no slab has (S4). */
-static void descriptor_purge(struct hm_superslab *ss)
+static HM_RARE void descriptor_purge(struct hm_superslab *ss)
 {
     char *from = (char *)hm_round_up((uintptr_t)ss->slabs, hm_os_page);
     char *to = (char *)hm_round_down((uintptr_t)(ss->slabs + ss->units), hm_os_page);
@@ -301,7 +301,7 @@ static void descriptor_purge(struct hm_superslab *ss)
 }
 
 /* Nobody else knows it any more. */
-static void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
+static HM_RARE void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
 {
     hm_region_set(ss->base, (size_t)ss->units << HM_UNIT_SHIFT, HM_OWNER_NONE);
     ss->has_place = !hm_window_give(ss->kind, ss->base, ss->state);
@@ -397,7 +397,7 @@ void hm_run_give(struct hm_slab *run)
     defer(sh, run);
 }
 
-void hm_run_shrink(struct hm_slab *run, unsigned keep)
+HM_RARE void hm_run_shrink(struct hm_slab *run, unsigned keep)
 {
     struct hm_superslab *ss = run->owner;
     struct shard *sh = &shards[ss->shard];
@@ -412,7 +412,7 @@ void hm_run_shrink(struct hm_slab *run, unsigned keep)
     hm_lock_release(&sh->lock);
 }
 
-bool hm_run_grow(struct hm_slab *run, unsigned units, bool *zeroed)
+HM_RARE bool hm_run_grow(struct hm_slab *run, unsigned units, bool *zeroed)
 {
     struct hm_superslab *ss = run->owner;
     struct shard *sh = &shards[ss->shard];

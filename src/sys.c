@@ -103,29 +103,29 @@ static long call3(long nr, long a, long b, long c)
     return hm_sys_call(nr, a, b, c, 0, 0, 0);
 }
 
-static long open_at(const char *path, int flags)
+static HM_ONCE long open_at(const char *path, int flags)
 {
     return hm_sys_call(SYS_openat, AT_FDCWD, (long)path, flags, 0, 0, 0);
 }
 
-long hm_sys_open_read(const char *path)
+HM_ONCE long hm_sys_open_read(const char *path)
 {
     return open_at(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
-bool hm_sys_exists(const char *path)
+HM_ONCE bool hm_sys_exists(const char *path)
 {
     const long f_ok = 0;
 
     return !hm_sys_failed(call3(SYS_faccessat, AT_FDCWD, (long)path, f_ok));
 }
 
-long hm_sys_open_dir(const char *path)
+HM_ONCE long hm_sys_open_dir(const char *path)
 {
     return open_at(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
 }
 
-long hm_sys_read(int fd, void *buf, size_t len)
+HM_ONCE long hm_sys_read(int fd, void *buf, size_t len)
 {
     long got;
 
@@ -135,12 +135,12 @@ long hm_sys_read(int fd, void *buf, size_t len)
     return got;
 }
 
-long hm_sys_getdents(int fd, void *buf, size_t len)
+HM_ONCE long hm_sys_getdents(int fd, void *buf, size_t len)
 {
     return call3(SYS_getdents64, fd, (long)buf, (long)len);
 }
 
-long hm_sys_readlink(const char *path, char *buf, size_t len)
+HM_ONCE long hm_sys_readlink(const char *path, char *buf, size_t len)
 {
     return hm_sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len, 0, 0);
 }
@@ -148,7 +148,7 @@ long hm_sys_readlink(const char *path, char *buf, size_t len)
 /* The kernel's struct stat is libc's only where words have 64 bits. */
 #if SIZE_MAX > UINT32_MAX
 
-bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
+HM_ONCE bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
     struct stat st = {.st_mode = 0};
 
@@ -161,7 +161,7 @@ bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 
 #else
 
-bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
+HM_ONCE bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 {
     struct statx st = {.stx_mask = 0};
     long flags = AT_EMPTY_PATH, mask = STATX_TYPE | STATX_SIZE | STATX_UID;
@@ -177,12 +177,12 @@ bool hm_sys_is_regular(int fd, uint64_t *size, uint32_t *uid)
 
 #endif
 
-void hm_sys_close(int fd)
+HM_ONCE void hm_sys_close(int fd)
 {
     call3(SYS_close, fd, 0, 0);
 }
 
-void hm_sys_write_all(int fd, const char *buf, size_t len)
+HM_RARE void hm_sys_write_all(int fd, const char *buf, size_t len)
 {
     while (len > 0) {
         long put = call3(SYS_write, fd, (long)buf, (long)len);
@@ -213,7 +213,7 @@ uint64_t hm_clock_update(void)
     return now;
 }
 
-unsigned hm_sys_cpu_count(void)
+HM_ONCE unsigned hm_sys_cpu_count(void)
 {
     unsigned long mask[8192 / (8 * sizeof(unsigned long))] = {0}; /* its NR_CPUS_MAX */
     long bytes = call3(SYS_sched_getaffinity, 0, sizeof mask, (long)mask);
@@ -246,12 +246,12 @@ HM_COLD uint64_t hm_sys_random(void)
     return value;
 }
 
-int hm_sys_gettid(void)
+HM_RARE int hm_sys_gettid(void)
 {
     return (int)call3(SYS_gettid, 0, 0, 0);
 }
 
-int hm_sys_getpid(void)
+HM_RARE int hm_sys_getpid(void)
 {
     return (int)call3(SYS_getpid, 0, 0, 0);
 }
@@ -276,7 +276,7 @@ HM_COLD bool hm_sys_is_only_thread(void)
     return count == 3;
 }
 
-uint32_t hm_sys_geteuid(void)
+HM_RARE uint32_t hm_sys_geteuid(void)
 {
     return (uint32_t)call3(SYS_geteuid, 0, 0, 0);
 }
@@ -419,7 +419,7 @@ static HM_COLD bool read_proc(struct hm_sys_start *out)
     return true;
 }
 
-void hm_sys_start_facts(struct hm_sys_start *out)
+HM_ONCE void hm_sys_start_facts(struct hm_sys_start *out)
 {
     /* A multiple of every page size that Linux has on these machines. */
     *out = (struct hm_sys_start){.secure = true, .page_size = 65536};

@@ -22,7 +22,7 @@ _Atomic unsigned hm_tcache_threads;
 /* Option refill_target, by class. [any, relaxed] */
 static _Atomic uint16_t refill_targets[HM_CLASSES];
 
-void hm_tcache_options(void)
+HM_ONCE void hm_tcache_options(void)
 {
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         hm_store_relaxed(

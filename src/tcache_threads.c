@@ -25,7 +25,7 @@ static struct {
 static void cache_exit(void *arg);
 static bool every_call_slow; /* [const after init] */
 
-void hm_tcache_init(bool slow)
+HM_ONCE void hm_tcache_init(bool slow)
 {
     every_call_slow = slow;
     hm_tcache_options();
@@ -195,7 +195,7 @@ struct hm_tcache *hm_tcache_first(void)
     return hm_load_acquire(&threads.all);
 }
 
-void hm_tcache_fork(void (*each)(struct hm_lock *))
+HM_RARE void hm_tcache_fork(void (*each)(struct hm_lock *))
 {
     each(&threads.lock);
 }

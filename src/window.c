@@ -35,7 +35,7 @@ static uint64_t *taken_word(const struct window *w, size_t i)
 }
 
 /* Half of a range for each kind; false: out of memory. */
-static bool windows_setup(char *base, size_t half)
+static HM_ONCE bool windows_setup(char *base, size_t half)
 {
     size_t count = half / superslab_size, state_size[HM_KINDS];
     size_t words = hm_round_up(count, 64) / 64;
@@ -62,7 +62,7 @@ static bool windows_setup(char *base, size_t half)
 }
 
 /* Half of the reservation for each kind. Less than asked for is better than nothing. */
-void hm_window_init(size_t superslab, size_t wanted)
+HM_ONCE void hm_window_init(size_t superslab, size_t wanted)
 {
     superslab_size = superslab;
     for (int k = 0; k < HM_KINDS; k++)
@@ -147,7 +147,7 @@ static bool place_take(struct window *w, size_t *place, size_t *ready)
     return found;
 }
 
-static bool place_give(struct window *w, size_t place)
+static HM_RARE bool place_give(struct window *w, size_t place)
 {
     if (!hm_lock_acquire(&w->lock))
         return false;
@@ -208,7 +208,7 @@ char *hm_window_take(enum hm_kind kind, hm_state **state)
     return NULL;
 }
 
-bool hm_window_give(enum hm_kind kind, char *base, hm_state *state)
+HM_RARE bool hm_window_give(enum hm_kind kind, char *base, hm_state *state)
 {
     struct window *w = &windows[kind];
     size_t state_size = superslab_size >> shifts[kind];
@@ -227,13 +227,13 @@ bool hm_window_give(enum hm_kind kind, char *base, hm_state *state)
     return hm_window_give_place(kind, base);
 }
 
-bool hm_window_give_place(enum hm_kind kind, const char *base)
+HM_RARE bool hm_window_give_place(enum hm_kind kind, const char *base)
 {
     struct window *w = &windows[kind];
     return place_give(w, (size_t)(base - w->base) / superslab_size);
 }
 
-void hm_window_fork(void (*each)(struct hm_lock *))
+HM_RARE void hm_window_fork(void (*each)(struct hm_lock *))
 {
     for (int k = 0; k < HM_KINDS; k++)
         each(&windows[k].lock);
