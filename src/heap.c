@@ -51,7 +51,7 @@ static HM_ONCE HM_NOINLINE void prepare(void)
 {
     if (!hm_opt.enabled)
         return;
-    hm_clock_update();
+    hm_trim_init();
     hm_meta_init();
     hm_window_init(hm_opt.superslab_size, window_size);
     hm_superslab_init(shards);

@@ -19,6 +19,11 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 #define WATCH_CALLS 64
 #define WATCH_MORE 16
 
+HM_ONCE void hm_trim_init(void)
+{
+    hm_store_relaxed(&last_pass, hm_clock_update());
+}
+
 static size_t pass(uint64_t deadline, bool pages)
 {
     hm_share_rotate();

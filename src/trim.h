@@ -31,6 +31,9 @@ HM_INLINE uint64_t hm_trim_superslab_events(void)
            hm_load_relaxed(&hm_superslab_counts.released);
 }
 
+/* Reads the clock. What there is to give back is old enough half an interval from now. */
+void hm_trim_init(void);
+
 /* To be called at the end of every slow path, without locks. tc may be NULL. True: this
  * was the one call in 64 that does something. */
 void hm_trim_tick_slow(struct hm_tcache *tc);
