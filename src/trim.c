@@ -7,10 +7,12 @@ struct hm_trim_counts hm_trim_counts;
 static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 
 /* What a reclaim takes: units free for this part of trim_interval, if there are so many
- * at all. */
+ * at all. Where the only reason is that much is free, what was torn down may be about to
+ * be built up again, and there is less of a hurry. */
 #define RECLAIM_PART 40
 #define RECLAIM_UNITS 16
 #define DIRTY_PART 16
+#define DIRTY_AGE_PART 4
 
 /* A watch is worth it while so much is free and resident; to begin one, such a part of
  * all must be. */
@@ -54,9 +56,9 @@ bool hm_trim_anything_left(void)
  * in runs too short. A program whose sizes change from phase to phase shall not hold what
  * the last one left on top of what the next one needs. Or it gives SuperSlabs back, and
  * may be done before the next pass. */
-static void reclaim(uint64_t now)
+static void reclaim(uint64_t now, unsigned part)
 {
-    uint64_t age = HM_LIVE(trim_interval) / RECLAIM_PART + 1;
+    uint64_t age = HM_LIVE(trim_interval) / part + 1;
     uint64_t last = hm_load_relaxed(&last_reclaim);
     if (hm_superslab_purgeable() >= RECLAIM_UNITS && now - last >= age &&
         atomic_compare_exchange_strong_explicit(
@@ -101,10 +103,11 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
     uint64_t events = hm_trim_superslab_events();
-    if (events != hm_load_relaxed(&hm_trim_counts.seen) || much_is_dirty()) {
+    if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
-        reclaim(now);
-    }
+        reclaim(now, RECLAIM_PART);
+    } else if (much_is_dirty())
+        reclaim(now, DIRTY_AGE_PART);
     /* Twice an interval, so that nothing waits for much longer than one. */
     uint64_t last = hm_load_relaxed(&last_pass);
     if (now - last >= interval / 2 &&
