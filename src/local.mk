@@ -4,6 +4,7 @@ hakmemincludedir = $(includedir)/hakmem
 hakmeminclude_HEADERS = include/hakmem/hakmem.h
 
 HM_SOURCES = \
+	src/alone.h \
 	src/api.c \
 	src/base.h \
 	src/big.c \

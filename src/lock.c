@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lock.h"
+#include "alone.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -97,6 +98,12 @@ static bool may_pass(uintptr_t word)
 static bool try_as(struct hm_lock *l, unsigned state)
 {
     uintptr_t expected = FREE;
+    if (hm_is_alone()) {
+        bool is_free = hm_load_relaxed(&l->word) == FREE;
+        if (HM_LIKELY(is_free))
+            hm_store_relaxed(&l->word, self() | state);
+        return is_free;
+    }
     return atomic_compare_exchange_strong_explicit(
         &l->word, &expected, self() | state, memory_order_acquire, memory_order_relaxed);
 }
@@ -153,8 +160,10 @@ void hm_lock_release(struct hm_lock *l)
     if (HM_UNLIKELY(state_of(hm_load_relaxed(&l->word)) == FORKED))
         return; /* L3: the fork as a whole holds it */
     note_released(l);
-    if (state_of(atomic_exchange_explicit(&l->word, FREE, memory_order_release)) ==
-        WAITED)
+    if (hm_is_alone())
+        hm_store_relaxed(&l->word, FREE);
+    else if (state_of(atomic_exchange_explicit(&l->word, FREE, memory_order_release)) ==
+             WAITED)
         hm_sys_futex_wake(futex_of(l), 1);
 }
 

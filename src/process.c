@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
+#include "alone.h"
 #include "big.h"
 #include "check.h"
 #include "guard.h"
@@ -32,16 +33,11 @@ static HM_COLD void each_lock(void (*each)(struct hm_lock *))
     each(hm_meta_lock());
 }
 
-/* glibc's, true until the first thread is started; absent before glibc 2.32 and in musl.
- * Threads that have not yet allocated count too: they may do so at any moment of the
+/* Threads that have not yet allocated count too: they may do so at any moment of the
  * fork. */
-extern char __libc_single_threaded __attribute__((weak));
-
 static bool is_alone(void)
 {
-    if (&__libc_single_threaded != NULL)
-        return __libc_single_threaded;
-    return hm_sys_is_only_thread();
+    return HM_LIBC_COUNTS_THREADS ? hm_is_alone() : hm_sys_is_only_thread();
 }
 
 static void fork_prepare(void)

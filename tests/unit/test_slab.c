@@ -47,25 +47,51 @@ IN_CHILD(the_lowest_blocks_are_taken_first)
                 again[i].state == slots[3 * i].state);
 }
 
-IN_CHILD(blocks_of_several_slabs_can_be_given_at_once)
+static void shuffle(struct hm_slot *all, size_t n)
 {
     struct rng r = rng_seed(7);
 
+    for (size_t i = n - 1; i > 0; i--) {
+        size_t k = rng_below(&r, i + 1);
+        struct hm_slot swap = all[i];
+
+        all[i] = all[k];
+        all[k] = swap;
+    }
+}
+
+IN_CHILD(blocks_of_several_slabs_can_be_given_at_once)
+{
     layers_up("shards = 1\n" CONF);
     struct hm_slab *a = take_all(0), *b = take_all(BLOCKS), *c = take_all(2 * BLOCKS);
 
     hm_slab_let_go(b); /* full */
     hm_slab_let_go(c);
-    for (size_t i = 3 * BLOCKS - 1; i > 0; i--) {
-        size_t k = rng_below(&r, i + 1);
-        struct hm_slot swap = slots[i];
-
-        slots[i] = slots[k];
-        slots[k] = swap;
-    }
+    shuffle(slots, 3 * BLOCKS);
     hm_slab_give(slots, 3 * BLOCKS);
     REQUIRE(live(a) == 0 && flags(a) == HM_LIFE_CURRENT);
     hm_slab_let_go(a);
+    nothing_is_left();
+}
+
+/* So many that a batch finds some in the same bucket. */
+IN_CHILD(blocks_of_many_slabs_can_be_given_at_once)
+{
+    enum { SLABS = 200 };
+    static struct hm_slot many[8 * SLABS];
+    unsigned cls = hm_class_of(8192), got = 0;
+
+    layers_up("shards = 1\n" CONF);
+    for (unsigned i = 0; i < SLABS; i++) {
+        struct hm_slab *slab = hm_slab_adopt(0, cls, HM_HOME_NONE, false);
+
+        REQUIRE(slab != NULL);
+        got += hm_slab_take(slab, many + got, 8, false);
+        hm_slab_let_go(slab);
+    }
+    REQUIRE(got >= 2 * SLABS);
+    shuffle(many, got);
+    hm_slab_give(many, got);
     nothing_is_left();
 }
 
@@ -369,6 +395,7 @@ int main(void)
         cmocka_unit_test(the_lowest_blocks_are_taken_first),
         cmocka_unit_test(threads_that_share_a_slab_get_lines_of_their_own),
         cmocka_unit_test(blocks_of_several_slabs_can_be_given_at_once),
+        cmocka_unit_test(blocks_of_many_slabs_can_be_given_at_once),
         cmocka_unit_test(an_empty_slab_that_is_let_go_is_gone),
         cmocka_unit_test(a_partial_slab_that_is_let_go_is_listed_and_found),
         cmocka_unit_test(a_full_slab_belongs_to_nobody_until_a_block_returns),
