@@ -9,6 +9,8 @@ bool hm_settle_begin(struct hm_settle *s)
 {
     s->calls = HM_SETTLE_CALLS;
     s->frees = 0;
+    if (s->home == HM_HOME_NONE) /* what is in the bins was taken while it was this */
+        s->home = s->given_up;
     bool inherited = s->home != HM_HOME_NONE;
     if (!inherited)
         s->home = (uint8_t)hm_home_find(s);
@@ -99,6 +101,13 @@ bool hm_settle_wait(struct hm_settle *s)
         return move(s, hm_home_find(s));
     hm_home_pass(s->home, owner, s);
     return false;
+}
+
+void hm_settle_give_up(struct hm_settle *s)
+{
+    hm_home_pass(s->home, s, NULL);
+    s->given_up = s->home;
+    s->home = HM_HOME_NONE;
 }
 
 void hm_settle_end(struct hm_settle *s)

@@ -5,6 +5,7 @@
  *   inherited  its cache is a dead thread's; owns nothing yet, and is looked at
  *   owner      of its home
  *   guest      its home is another's, whose blocks it frees
+ *   homeless   always gets its blocks from others, or there was no home left
  *
  * A thread that goes on where another ended frees blocks of that one's home, and takes it
  * over. So the first calls are looked at: where do the blocks come from? The answer may
@@ -27,6 +28,7 @@
 struct hm_settle {
     struct hm_front *front; /* [const] bins of the cache that this is part of */
     uint8_t home;
+    uint8_t given_up;               /* the home that the thread had until it gave it up */
     uint8_t calls;                  /* that free nothing, still to be looked at */
     uint8_t frees;                  /* looked at so far */
     uint8_t patience;               /* of a guest: slow-path events until it acts */
@@ -55,6 +57,10 @@ HM_INLINE bool hm_settle_is_guest(const struct hm_settle *s)
 
 /* A guest's slow path. True: as above. */
 bool hm_settle_wait(struct hm_settle *s);
+
+/* The thread always gets its blocks from others: until it ends it is homeless, so that it
+ * and its like share slabs instead of having some of every class each. */
+void hm_settle_give_up(struct hm_settle *s);
 
 /* The thread ends. */
 void hm_settle_end(struct hm_settle *s);

@@ -17,7 +17,8 @@
  *    empties caches that were busy in threads it does not have.
  * C6 A bin that was full of blocks of other homes than the thread's (home.h), or of some,
  *    stays small and takes from slabs of its own, until it was full without them twice or
- *    the cache has spent enough on that.
+ *    the cache has spent enough on that. If most of what it looked at was others', its
+ *    thread then gives its home up.
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
@@ -47,6 +48,7 @@ struct hm_tcache {
     bool watch_hit;         /* [owner] this call is one */
     uint8_t shard;          /* [owner] */
     uint16_t unmix_left;    /* [owner] C6: what may still be spent on it */
+    int32_t strange; /* [owner] C6: others' blocks in the bins looked at, less its own */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
     struct hm_settle settle;

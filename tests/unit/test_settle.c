@@ -124,6 +124,21 @@ IN_CHILD(an_inherited_home_is_kept_unless_others_blocks_are_freed)
     REQUIRE(hm_home_owner(former) == NULL);
 }
 
+IN_CHILD(a_home_that_was_given_up_is_the_next_threads_to_keep)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *s = begin(0);
+    unsigned former = s->home;
+
+    REQUIRE(!mallocs(s) && owns(s));
+    hm_settle_give_up(s);
+    REQUIRE(s->home == HM_HOME_NONE && !hm_settle_is_guest(s));
+    REQUIRE(hm_home_owner(former) == NULL); /* its slabs may be anybody's */
+    hm_settle_end(s);
+    REQUIRE(hm_settle_begin(s)); /* to be seen */
+    REQUIRE(!mallocs(s) && s->home == former && owns(s));
+}
+
 IN_CHILD(the_majority_decides)
 {
     layers_up("shards = 1\n" CONF);
@@ -190,6 +205,7 @@ int main(void)
         cmocka_unit_test(what_was_owned_last_is_found_last),
         cmocka_unit_test(who_frees_a_dead_threads_blocks_takes_over_its_home),
         cmocka_unit_test(an_inherited_home_is_kept_unless_others_blocks_are_freed),
+        cmocka_unit_test(a_home_that_was_given_up_is_the_next_threads_to_keep),
         cmocka_unit_test(the_majority_decides),
         cmocka_unit_test(a_guest_takes_the_home_of_an_owner_that_stands_still),
         cmocka_unit_test(a_guest_leaves_an_owner_that_goes_on),

@@ -488,6 +488,44 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
     REQUIRE(b->bins[4].capacity >= 64);
 }
 
+/* What the bin holds, and what it is refilled with. */
+static size_t take_all(struct hm_tcache *tc, void **out)
+{
+    size_t n = 0;
+
+    do
+        out[n++] = hm_tcache_take(tc, 4);
+    while (tc->bins[4].taken == 0 ||
+           hm_load_relaxed(&tc->bin_ends.top[4])->block != NULL);
+    return n;
+}
+
+/* Nor does a home do any good if it never sees blocks of its own again. */
+IN_CHILD(a_thread_that_lives_on_others_blocks_gives_its_home_up)
+{
+    two_more_caches(CONF);
+    struct hm_tcache *a = caches[0], *b = caches[1];
+    unsigned home = b->settle.home;
+
+    for (unsigned i = 0; i < HM_SETTLE_CALLS; i++)
+        REQUIRE(hm_tcache_take(a, 4) != NULL && hm_tcache_take(b, 4) != NULL);
+    for (int round = 0; round < 1000 && b->unmix_left != 0; round++) {
+        void *from_b[HM_BIN_MAX];
+        size_t n = take_all(b, from_b);
+
+        REQUIRE(b->settle.home == home);
+        for (size_t i = 0; i < 100; i++) {
+            void *from_a = hm_tcache_take(a, 4);
+
+            hm_tcache_give(b, 4, from_a, hm_window_state(from_a));
+        }
+        for (size_t i = 0; i < n; i++) /* without a's cache: a has but its own */
+            hm_tcache_give(NULL, 4, from_b[i], hm_window_state(from_b[i]));
+    }
+    REQUIRE(b->unmix_left == 0 && b->settle.home == HM_HOME_NONE);
+    REQUIRE(hm_home_owner(home) == NULL);
+}
+
 static _Atomic bool stop;
 
 static void *trim_all_the_time(void *unused)
@@ -604,6 +642,7 @@ int main(void)
         cmocka_unit_test(blocks_of_two_threads_that_lay_mixed_come_apart),
         cmocka_unit_test(
             a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
+        cmocka_unit_test(a_thread_that_lives_on_others_blocks_gives_its_home_up),
         cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
         cmocka_unit_test(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have),
         cmocka_unit_test(while_another_thread_forks_a_thread_does_without_a_cache),
