@@ -22,6 +22,8 @@
 #define HM_RARE HM_ONCE
 /* The same for variables: zero at first, large or of use to few. */
 #define HM_COLD_DATA __attribute__((section(".bss.hm_cold")))
+/* An array of which only the first entries are: between the two. */
+#define HM_TAIL_DATA __attribute__((section(".bss.hm_at_last")))
 #define HM_INLINE static inline __attribute__((always_inline))
 #define HM_EXPORT __attribute__((visibility("default")))
 /* For data that other files of the library use: -fvisibility=hidden covers definitions

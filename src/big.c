@@ -16,7 +16,6 @@
 
 static struct {
     struct hm_lock lock;
-    struct hm_big *bins[BINS];        /* [L:lock] */
     uint64_t nonempty[BINS / 64];     /* [L:lock] a bit for each bin */
     struct hm_big *oldest, *youngest; /* [L:lock] */
     struct hm_big *unused;            /* [L:lock] descriptors */
@@ -25,6 +24,7 @@ static struct {
      * An update lost to a race costs a mapping at worst. */
     _Atomic size_t peak, earlier_peak;
 } big;
+static struct hm_big *bins[BINS] HM_COLD_DATA; /* [L:big.lock] */
 
 struct hm_big_counts hm_big_counts;
 
@@ -72,10 +72,10 @@ static void cache_insert(struct hm_big *b)
 {
     unsigned bin = bin_of(b->size);
     b->prev = NULL;
-    b->next = big.bins[bin];
+    b->next = bins[bin];
     if (b->next != NULL)
         b->next->prev = b;
-    big.bins[bin] = b;
+    bins[bin] = b;
     big.nonempty[bin / 64] |= (uint64_t)1 << bin % 64;
     b->younger = NULL;
     b->older = big.youngest;
@@ -94,10 +94,10 @@ static void cache_remove(struct hm_big *b)
     if (b->prev != NULL)
         b->prev->next = b->next;
     else
-        big.bins[bin] = b->next;
+        bins[bin] = b->next;
     if (b->next != NULL)
         b->next->prev = b->prev;
-    if (big.bins[bin] == NULL)
+    if (bins[bin] == NULL)
         big.nonempty[bin / 64] &= ~((uint64_t)1 << bin % 64);
     if (b->younger != NULL)
         b->younger->older = b->older;
@@ -164,7 +164,7 @@ static struct hm_big *cache_find(size_t size)
 {
     struct hm_big *best = NULL;
     unsigned bin = bin_of(size), looks = 0;
-    for (struct hm_big *b = big.bins[bin]; b != NULL && looks < FIT_LOOKS; b = b->next) {
+    for (struct hm_big *b = bins[bin]; b != NULL && looks < FIT_LOOKS; b = b->next) {
         if (b->size >= size && (best == NULL || b->size < best->size))
             best = b;
         looks++;
@@ -174,7 +174,7 @@ static struct hm_big *cache_find(size_t size)
     for (bin++; bin < BINS; bin = (bin / 64 + 1) * 64) {
         uint64_t word = big.nonempty[bin / 64] >> bin % 64;
         if (word != 0)
-            return big.bins[bin + (unsigned)__builtin_ctzll(word)];
+            return bins[bin + (unsigned)__builtin_ctzll(word)];
     }
     return NULL;
 }

@@ -36,7 +36,7 @@ uint32_t hm_bits_count(const uint64_t *map, uint32_t from, uint32_t count)
     return n;
 }
 
-uint32_t hm_bits_partial(const uint64_t *map, uint32_t from, uint32_t count,
+HM_COLD uint32_t hm_bits_partial(const uint64_t *map, uint32_t from, uint32_t count,
                          uint32_t group)
 {
     uint32_t n = 0;

@@ -503,7 +503,7 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
     return size <= have && (size >= have / 2 || same_class);
 }
 
-void hm_heap_free_sized(void *p, size_t size, size_t align, const void *caller)
+HM_RARE void hm_heap_free_sized(void *p, size_t size, size_t align, const void *caller)
 {
     if (p == NULL)
         return;

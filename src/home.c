@@ -2,7 +2,7 @@
 #include "home.h"
 
 /* [any] Released and acquired, since guests look at what the owner's bins are. */
-static struct hm_settle *_Atomic owners[HM_HOMES];
+static struct hm_settle *_Atomic owners[HM_HOMES] HM_TAIL_DATA;
 
 struct hm_settle *hm_home_owner(unsigned home)
 {

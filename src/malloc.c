@@ -143,7 +143,7 @@ HM_EXPORT void *reallocarray(void *block, size_t count, size_t each)
 
 /* Aligned allocation. */
 
-HM_EXPORT void *memalign(size_t align, size_t size)
+HM_EXPORT HM_RARE void *memalign(size_t align, size_t size)
 {
     /* As in glibc: an alignment that is no power of two is rounded up to one. */
     if (align > PTRDIFF_MAX / 2 + (size_t)1) {
@@ -162,7 +162,7 @@ HM_EXPORT void *aligned_alloc(size_t align, size_t size)
     return hm_heap_memalign(align, size);
 }
 
-HM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
+HM_EXPORT HM_RARE int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!hm_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
