@@ -6,6 +6,7 @@
  * For tests that run under a sanitizer, which brings its own malloc, tests/prefix.h
  * renames all of them. */
 #include "cxx.h"
+#include "harden.h"
 #include "heap.h"
 #include "mallopt.h"
 #include "next.h"
@@ -191,9 +192,22 @@ HM_EXPORT HM_RARE void *pvalloc(size_t size)
     return hm_heap_memalign(hm_os_page, hm_round_up(hm_max(size, 1), hm_os_page));
 }
 
-HM_EXPORT HM_RARE size_t malloc_usable_size(void *block)
+/* The slow path of malloc_usable_size. */
+static HM_NOINLINE size_t usable_slow(void *block)
 {
     return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
+}
+
+/* Databases and collectors ask for each block that comes or goes. */
+HM_EXPORT size_t malloc_usable_size(void *block)
+{
+    hm_state *state = hm_window_state(block);
+    if (HM_UNLIKELY(state == NULL || hm_harden_on))
+        return usable_slow(block);
+    unsigned cls = hm_load_relaxed(state);
+    if (HM_UNLIKELY(cls == 0 || cls >= HM_CLASSES))
+        return usable_slow(block);
+    return hm_classes[cls].size;
 }
 
 /* C23, and operator delete. What the caller says about size and alignment is not needed,
