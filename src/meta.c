@@ -11,9 +11,11 @@
 #define CHUNK_MAX (4 * HM_MIB)
 /* Addresses so far apart share a set of a processor's first cache. */
 #define CACHE_WAY ((size_t)4096)
-/* Free lists by size, four to a doubling from 16 bytes: array i holds objects of exactly
- * class_size(i) bytes. */
+/* Free lists by size, four to a doubling: array i holds objects of exactly class_size(i)
+ * bytes. Most objects are bins of thread caches, powers of two with a sentinel behind, so
+ * each size has room for that on top. */
 #define CLASSES 64
+#define ON_TOP ((size_t)16)
 
 struct free_object {
     struct free_object *next;
@@ -38,6 +40,7 @@ static struct {
 
 static unsigned class_of(size_t size)
 {
+    size = size <= ON_TOP ? 1 : size - ON_TOP;
     if (size <= 64)
         return (unsigned)((size + 15) / 16) - 1;
     unsigned log = hm_log2(size - 1);
@@ -46,7 +49,8 @@ static unsigned class_of(size_t size)
 
 static size_t class_size(unsigned c)
 {
-    return c < 4 ? (size_t)16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3);
+    return ON_TOP +
+           (c < 4 ? (size_t)16 * (c + 1) : (size_t)(4 + c % 4 + 1) << (c / 4 + 3));
 }
 
 HM_ONCE void hm_meta_init(void)

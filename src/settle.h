@@ -34,6 +34,7 @@ struct hm_settle {
     uint8_t patience;               /* of a guest: slow-path events until it acts */
     uint8_t homes[HM_SETTLE_FREES]; /* of what was freed */
     uint32_t trace;                 /* of a guest: where the owner's bins stood */
+    int32_t strange; /* tcache.h, C6: others' blocks in bins looked at, less its own */
 };
 
 /* A thread starts. True: its first calls should be seen although its bins could serve

@@ -246,7 +246,7 @@ static void move_home(struct hm_tcache *tc)
 {
     hm_tcache_flush(tc);
     tc->unmix_left = UNMIX_COST_MOVED;
-    tc->strange = 0;
+    tc->settle.strange = 0;
 }
 
 /* One of the calls that settle.h wants to see. */
@@ -366,8 +366,8 @@ static unsigned find_mixed(struct hm_tcache *tc, unsigned cls)
         unsigned capacity = capacity_of(tc, cls), others = sort_out(tc, cls);
         unsigned cost = others > capacity / 4 * 3 ? UNMIX_COST_OTHERS : others > 0;
         tc->unmix_left -= (uint16_t)hm_min(tc->unmix_left, cost);
-        tc->strange += 2 * (int32_t)others - (int32_t)capacity;
-        if (tc->unmix_left == 0 && tc->strange > 0)
+        tc->settle.strange += 2 * (int32_t)others - (int32_t)capacity;
+        if (tc->unmix_left == 0 && tc->settle.strange > 0)
             hm_settle_give_up(&tc->settle);
         if (others > 0)
             bin->unmix = UNMIX_TIMES;
@@ -432,7 +432,7 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 void hm_tcache_close_bins(struct hm_tcache *tc)
 {
     tc->unmix_left = UNMIX_COST_FIRST;
-    tc->strange = 0;
+    tc->settle.strange = 0;
     hm_front_close(&tc->bin_ends);
     for (unsigned cls = 0; cls < HM_CLASSES; cls++)
         hm_store_relaxed(&tc->bins[cls].capacity, 0);

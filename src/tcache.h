@@ -48,7 +48,6 @@ struct hm_tcache {
     bool watch_hit;         /* [owner] this call is one */
     uint8_t shard;          /* [owner] */
     uint16_t unmix_left;    /* [owner] C6: what may still be spent on it */
-    int32_t strange; /* [owner] C6: others' blocks in the bins looked at, less its own */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
     struct hm_settle settle;

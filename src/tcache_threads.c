@@ -35,6 +35,9 @@ HM_ONCE void hm_tcache_init(bool slow)
     threads.key_valid = pthread_key_create(&threads.key, cache_exit) == 0;
 }
 
+/* With more, meta.c's next size would cost each thread another half KiB. */
+_Static_assert(sizeof(struct hm_tcache) <= 3600, "a size that objects have");
+
 static struct hm_tcache *cache_make(void)
 {
     struct hm_tcache *tc = hm_meta_new(sizeof *tc);
