@@ -378,9 +378,24 @@ static void begin(struct load *load, const struct hm_sys_start *start)
         hm_conf_env_read(start->envp, &load->env);
 }
 
+/* Has nobody said anything? Then the profile default is in force, which says nothing, and
+ * a process of no other business is spared most of this file. */
+static bool is_unsaid(const struct load *load)
+{
+    const struct hm_conf_env *env = &load->env;
+
+    return load->files == NULL && env->profile == NULL && env->options == NULL &&
+           env->wrong == NULL && !load->is_conf_refused && hm_conf_watcher == NULL;
+}
+
 static void load_files(struct load *load, struct hm_conf_source *files)
 {
     load->files = files;
+    if (is_unsaid(load)) {
+        hm_option_defaults(&hm_opt);
+        hm_conf_origin_reset();
+        return;
+    }
     activate(load, choose(load));
     apply_files(load);
     if (load->env.options != NULL)

@@ -425,12 +425,17 @@ static void read_names(int fd, struct dir_names *d)
 }
 
 /* False: the path is too long. */
-static bool make_path(char *path, size_t size, const char *dir, const char *file)
+static bool make_path(char *path, size_t size, const char *dir, const char *file,
+                      const char *suffix)
 {
     struct hm_text text;
 
+    /* Not hm_text_printf, which few processes need for anything else. */
     hm_text_init(&text, path, size, -1);
-    hm_text_printf(&text, "%s/%s", dir, file);
+    hm_text_put(&text, dir, strlen(dir));
+    hm_text_put(&text, "/", 1);
+    hm_text_put(&text, file, strlen(file));
+    hm_text_put(&text, suffix, strlen(suffix));
     hm_text_flush(&text);
     return !text.truncated;
 }
@@ -457,7 +462,7 @@ static struct hm_conf_source **read_named(struct dir_names *d, const char *dir,
                                           uint32_t owner, struct hm_conf_source **tail)
 {
     for (unsigned i = 0; i < d->count; i++) {
-        if (make_path(d->path, sizeof d->path, dir, d->name[i]))
+        if (make_path(d->path, sizeof d->path, dir, d->name[i], ""))
             tail = append_file(tail, d->path, owner);
         else
             tail = append(tail, refuse_path(dir));
@@ -499,12 +504,10 @@ static struct hm_conf_source **append_vendor(struct hm_conf_source **tail, char 
                                              const char *name)
 {
     struct hm_conf_source **end;
-    struct hm_text text;
 
-    hm_text_init(&text, path, PATH_MAX_SYSTEM, -1);
-    hm_text_printf(&text, "%s/%s.conf", dirs->apps, name);
-    hm_text_flush(&text);
-    if (name[0] == '\0' || text.truncated || !hm_sys_exists(path))
+    if (name[0] == '\0' ||
+        !make_path(path, PATH_MAX_SYSTEM, dirs->apps, name, ".conf") ||
+        !hm_sys_exists(path))
         return tail;
     end = append_file(tail, path, dirs->owner);
     if (*tail != NULL)
@@ -521,11 +524,11 @@ struct hm_conf_source *hm_conf_source_system(const struct hm_conf_dirs *dirs,
 
     if (name != NULL)
         tail = append_vendor(tail, path, dirs, name);
-    if (make_path(path, sizeof path, dirs->conf, "hakmem.conf"))
+    if (make_path(path, sizeof path, dirs->conf, "hakmem", ".conf"))
         tail = append_file(tail, path, dirs->owner);
     else
         tail = append(tail, refuse_path(dirs->conf));
-    if (make_path(path, sizeof path, dirs->conf, "hakmem.conf.d"))
+    if (make_path(path, sizeof path, dirs->conf, "hakmem", ".conf.d"))
         read_dir(path, dirs->owner, tail);
     return expand(list, &dirs->owner);
 }

@@ -8,15 +8,35 @@
 /* ---- Profiles ------------------------------------------------------------------------
  */
 
-static void without_any_text_the_table_counts(void **state)
+static void assert_the_table_counts(void)
 {
-    (void)state;
-    assert_string_equal(load(""), "");
     assert_string_equal(hm_conf_profile(), "default");
     for (enum hm_option_id id = 0; id < HM_OPTION_COUNT; id++) {
         assert_string_equal(value(hm_option_table[id].name), hm_option_table[id].def);
         assert_string_equal(origin(hm_option_table[id].name), "built-in");
     }
+}
+
+static void without_any_text_the_table_counts(void **state)
+{
+    (void)state;
+    assert_string_equal(load(""), "");
+    assert_the_table_counts();
+}
+
+/* Then not even the profile default is read: it would have to say something, which is
+ * what the test above would find. */
+static void without_any_file_the_table_counts(void **state)
+{
+    char *envp[] = {NULL};
+    const struct hm_sys_start start = {.envp = envp};
+    const struct hm_conf_dirs nowhere = {"/nonexistent", "/nonexistent", 0};
+
+    (void)state;
+    assert_string_equal(load("profile = throughput\nshards = 3\n!page_purge = yes\n"), "");
+    hm_conf_load_from(&start, &nowhere);
+    assert_the_table_counts();
+    assert_string_equal(origin("profile"), "built-in");
 }
 
 /* I1 of profiles_builtin.h. */
@@ -421,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_any_text_the_table_counts),
+        cmocka_unit_test(without_any_file_the_table_counts),
         cmocka_unit_test(builtin_profiles_are_in_order),
         cmocka_unit_test(the_environment_picks_a_profile),
         cmocka_unit_test(the_top_level_picks_the_machines_profile),
