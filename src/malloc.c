@@ -193,7 +193,7 @@ HM_EXPORT HM_RARE void *pvalloc(size_t size)
 }
 
 /* The slow path of malloc_usable_size. */
-static HM_NOINLINE size_t usable_slow(void *block)
+static HM_RARE HM_NOINLINE size_t usable_slow(void *block)
 {
     return block == NULL ? 0 : hm_heap_usable(block, "malloc_usable_size");
 }
@@ -226,7 +226,7 @@ HM_EXPORT size_t malloc_usable_size(void *block)
 #define HM_SIZE_ALIGN , size_t size, size_t align
 #define HM_ALIGN_SIZE , size_t align, size_t size
 HM_FREE_SIZED(HM_NOTHING, free_sized, HM_SIZE, size, 1)
-HM_FREE_SIZED(HM_NOTHING, free_aligned_sized, HM_ALIGN_SIZE, size, align)
+HM_FREE_SIZED(HM_RARE, free_aligned_sized, HM_ALIGN_SIZE, size, align)
 /* Removed from glibc's headers in 2.26, still used by old binaries. */
 HM_FREE_NAME(cfree);
 
