@@ -473,7 +473,7 @@ static void a_double_free_of_an_aligned_block_is_seen(void **state)
 static void a_free_of_what_realloc_moved_is_seen(void **state)
 {
     (void)state;
-    assert_int_equal(misses_to(500000, free_after_realloc_moved_it, 0), 0);
+    assert_int_equal(misses_to(200000, free_after_realloc_moved_it, 0), 0);
 }
 
 /* ---- Inside a block
