@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* big: blocks larger than medium ones, and BigCache, which keeps freed ones.
+/* big: blocks larger than half a SuperSlab, and BigCache, which keeps freed ones.
  *
  *   extent   [ live | cached ]       whole granules of 64 KiB, a mapping or part of one
  *   bins     cached extents by size, four to a doubling   for finding

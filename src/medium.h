@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* medium: blocks above the size classes, up to `medium_max` or half a SuperSlab: each is
- * a run of units.
+/* medium: blocks above the size classes, up to half a SuperSlab or
+ * `medium_max`: each is a run of units.
  *
  * Whether a medium block is live is its state byte (window.h), as for the classes. */
 #ifndef HM_MEDIUM_H

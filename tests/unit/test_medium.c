@@ -32,7 +32,7 @@ static size_t live(void)
 
 IN_CHILD(every_medium_size_is_served_at_every_alignment)
 {
-    layers_up(CONF "medium_max = 16M\n");
+    layers_up(CONF);
     REQUIRE(hm_medium_max() == 512 * HM_KIB);
     for (size_t size = 0; size <= hm_medium_max(); size += 8191) {
         for (size_t align = 16; align <= hm_medium_max(); align *= 2) {
