@@ -453,10 +453,12 @@ static unsigned give_slab(struct batch *b, unsigned at, const struct hm_slab *ow
         char *block = b->slots[i - 1].block;
         unsigned index = hm_class_index(slab->cls, (size_t)(block - slab->base));
         unsigned w = index / 64;
-        uint64_t bit = (uint64_t)1 << index % 64, others = words >> w & 1 ? bits[w] : 0;
-        if (HM_UNLIKELY((others & bit) != 0))
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if ((words >> w & 1) == 0)
+            bits[w] = 0;
+        if (HM_UNLIKELY((bits[w] & bit) != 0))
             hm_fail_misuse("free", block, "already free");
-        bits[w] = others | bit;
+        bits[w] |= bit;
         words |= 1u << w;
         b->slabs[i - 1] = NULL;
         count++;
