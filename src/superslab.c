@@ -443,6 +443,7 @@ struct sweep {
     size_t reserve;
     struct claim claims[16];
     unsigned count;
+    size_t bytes; /* given back so far */
 };
 
 static bool is_due(uint32_t freed_at, uint32_t deadline)
@@ -500,21 +501,24 @@ static void claim(struct sweep *sw, struct shard *sh)
     }
 }
 
-/* Serves the claims without the lock, then puts purged runs back. */
-static size_t serve(struct sweep *sw, struct shard *sh)
+/* Serves the claims without the lock, then puts purged runs back. False: the same would
+ * be claimed again. */
+static bool serve(struct sweep *sw, struct shard *sh)
 {
-    size_t bytes = 0;
+    bool progress = false;
     for (unsigned i = 0; i < sw->count; i++) {
         struct claim *c = &sw->claims[i];
         struct hm_superslab *ss = c->ss;
         if (c->count == 0) {
-            bytes += (size_t)ss->dirty_units << HM_UNIT_SHIFT;
+            sw->bytes += (size_t)ss->dirty_units << HM_UNIT_SHIFT;
             superslab_unmap(sh, ss);
+            progress = true;
             continue;
         }
         size_t size = (size_t)c->count << HM_UNIT_SHIFT;
         bool purged = hm_os_purge(ss->base + ((size_t)c->at << HM_UNIT_SHIFT), size);
-        bytes += purged ? size : 0;
+        sw->bytes += purged ? size : 0;
+        progress |= purged;
         if (hm_lock_acquire(&sh->lock)) {
             give_units(sh, ss, c->at, c->count, !purged);
             hm_lock_release(&sh->lock);
@@ -526,27 +530,25 @@ static size_t serve(struct sweep *sw, struct shard *sh)
             defer(sh, run);
         }
     }
-    return bytes;
+    return progress;
 }
 
 size_t hm_superslab_trim(uint64_t deadline, size_t reserve)
 {
     struct sweep sw = {.deadline = (uint32_t)deadline, .reserve = reserve};
-    size_t bytes = 0;
     for (unsigned i = 0; i < shard_count; i++) {
         struct shard *sh = &shards[i];
-        size_t progress;
+        bool progress;
         do {
             if (!hm_lock_acquire(&sh->lock))
-                return bytes;
+                return sw.bytes;
             deferred_give(sh);
             claim(&sw, sh);
             hm_lock_release(&sh->lock);
             progress = serve(&sw, sh);
-            bytes += progress;
-        } while (sw.count == HM_ARRAY_LEN(sw.claims) && progress > 0);
+        } while (sw.count == HM_ARRAY_LEN(sw.claims) && progress);
     }
-    return bytes;
+    return sw.bytes;
 }
 
 HM_COLD bool hm_superslab_each(unsigned shard,

@@ -78,6 +78,21 @@ IN_CHILD(empty_superslabs_are_unmapped_but_for_the_reserve)
     REQUIRE(hm_region_get(last) == 0);
 }
 
+/* More than one sweep takes, and none with memory that would be given back. */
+IN_CHILD(empty_superslabs_are_unmapped_however_many_and_clean)
+{
+    struct hm_slab *runs[40];
+
+    layers_up("shards = 1\n" CONF "empty_reserve = 40\n");
+    for (size_t i = 0; i < COUNT(runs); i++)
+        runs[i] = take_units(UNITS);
+    for (size_t i = 0; i < COUNT(runs); i++)
+        hm_run_give(runs[i]);
+    hm_superslab_trim(now(), COUNT(runs));
+    REQUIRE(mapped() == COUNT(runs) && count(&hm_superslab_counts.dirty_units) == 0);
+    REQUIRE(hm_superslab_trim(now(), 0) == 0 && mapped() == 0);
+}
+
 IN_CHILD(beyond_the_allowance_they_are_unmapped_at_once)
 {
     struct hm_slab *runs[64];
@@ -478,6 +493,7 @@ int main(void)
         cmocka_unit_test(ages_survive_the_wrap_of_the_clock),
         cmocka_unit_test(an_empty_superslab_is_due_at_any_uptime),
         cmocka_unit_test(empty_superslabs_are_unmapped_but_for_the_reserve),
+        cmocka_unit_test(empty_superslabs_are_unmapped_however_many_and_clean),
         cmocka_unit_test(beyond_the_allowance_they_are_unmapped_at_once),
         cmocka_unit_test(a_program_that_goes_up_and_down_soon_keeps_its_superslabs),
         cmocka_unit_test(a_superslab_comes_back_clean),
