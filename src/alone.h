@@ -17,12 +17,15 @@
 #define HM_LIBC_COUNTS_THREADS 1
 #else
 #define HM_LIBC_COUNTS_THREADS 0
-#define __libc_single_threaded 0
 #endif
 
 HM_INLINE bool hm_is_alone(void)
 {
+#if HM_LIBC_COUNTS_THREADS
     return __libc_single_threaded;
+#else
+    return false;
+#endif
 }
 
 /* As the functions of <stdatomic.h>: all return what was there before. */

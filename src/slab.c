@@ -406,9 +406,9 @@ static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
 #define GIVE_TOGETHER 32
 #define BUCKETS 64
 
-/* Blocks on their way back, chained by a hash of their slab from the last to the first:
- * comparing each with each took a third of the instructions of programs that free in
- * random order, where each has a slab of its own. */
+/* Blocks on their way back, chained from the last to the first by where their slab's
+ * descriptor lies: comparing each with each took a third of the instructions of programs
+ * that free in random order, where each has a slab of its own. */
 struct batch {
     const struct hm_slot *slots;
     struct hm_slab *slabs[GIVE_TOGETHER]; /* NULL once the block has been given back */
@@ -416,9 +416,11 @@ struct batch {
     uint8_t last[BUCKETS];                /* 1 + the last in the bucket; 0: none */
 };
 
+/* No hash: descriptors of one SuperSlab are three lines apart, so all of them have
+ * buckets of their own, and those of another begin elsewhere. */
 static unsigned bucket_of(const struct hm_slab *slab)
 {
-    return (uint32_t)((uintptr_t)slab >> 6) * UINT32_C(0x9e3779b1) >> 26;
+    return (uintptr_t)slab / HM_CACHE_LINE % BUCKETS;
 }
 
 /* Finds the blocks' slabs. Flushed blocks are scattered over slabs that nobody has looked
