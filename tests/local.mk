@@ -57,6 +57,7 @@ unit_tests = \
 	tests/unit/test_conf_app \
 	tests/unit/test_conf_errors \
 	tests/unit/test_conf_files \
+	tests/unit/test_conf_refused \
 	tests/unit/test_dump \
 	tests/unit/test_exhaustion \
 	tests/unit/test_fence \
@@ -102,6 +103,8 @@ tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_conf_files_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_files_LDADD = $(unit_ldadd)
+tests_unit_test_conf_refused_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_refused_LDADD = $(unit_ldadd)
 tests_unit_test_dump_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_dump_LDADD = $(unit_ldadd)
 # The system calls of os.c go through the test.
@@ -398,7 +401,7 @@ EXTRA_DIST += tests/misuse/Catalogue.pm tests/misuse/catalogue.golden tests/misu
 EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
 	tests/static/static.t tests/cmocka/cmocka.h \
 	tests/hide.h tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
-	tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
+	tests/unit/conf_dir.h tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
 	tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
 	tests/meta/Repo.pm $(packages_tests) tests/packages/Installed.pm \
