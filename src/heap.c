@@ -110,11 +110,17 @@ HM_INLINE bool is_on(void)
     return HM_LIKELY(hm_load_acquire(&on)) || hm_heap_is_on();
 }
 
-/* The calling thread's cache, or NULL (tcache.h). */
-static struct hm_tcache *cache(void)
+/* The calling thread's cache, or NULL (tcache.h). Its first slow paths are looked at:
+ * `freed` is a block of a slab whose state is 0 already, or NULL. Where they come from may
+ * have the thread change its cache for another. */
+static struct hm_tcache *cache(const void *freed)
 {
     struct hm_tcache *tc = hm_tcache_self->cache;
-    return HM_LIKELY(tc != NULL) ? tc : hm_tcache_start();
+    if (HM_UNLIKELY(tc == NULL))
+        tc = hm_tcache_start(freed);
+    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
+        tc = hm_tcache_look(tc, freed);
+    return tc;
 }
 
 /* Allocation. */
@@ -190,7 +196,7 @@ static void *allocate(size_t size, size_t align, bool *zeroed, const void *calle
         errno = ENOMEM;
         return NULL;
     }
-    struct hm_tcache *tc = cache();
+    struct hm_tcache *tc = cache(NULL);
     if (HM_UNLIKELY(hm_harden_on))
         return allocate_hardened(tc, size, align, zeroed, caller);
     void *block = take(tc, size, align, zeroed);
@@ -383,8 +389,7 @@ static struct hm_freed slot_of(const struct found *f, void *p)
 }
 
 /* `release` when blocks are verified, filled and kept back (harden.h). */
-static HM_COLD void release_hardened(struct hm_tcache *tc, const struct found *f, void *p,
-                                     const char *call)
+static HM_COLD void release_hardened(const struct found *f, void *p, const char *call)
 {
     struct hm_freed b = slot_of(f, p);
     if (f->guarded != NULL) {
@@ -404,6 +409,7 @@ static HM_COLD void release_hardened(struct hm_tcache *tc, const struct found *f
         misuse(p, call);
     hm_harden_verify(&b, call);
     hm_harden_fill(&b);
+    struct hm_tcache *tc = cache(b.cls != HM_STATE_MEDIUM ? p : NULL);
     unsigned lane = hm_quarantine_lane((uintptr_t)tc);
     if (!hm_quarantine_put(lane, &b))
         give_back(tc, &b);
@@ -454,26 +460,24 @@ static HM_COLD void *allocate_hardened(struct hm_tcache *tc, size_t size, size_t
 
 static void release(const struct found *f, void *p, const char *call, const void *caller)
 {
-    struct hm_tcache *tc = cache();
     if (HM_UNLIKELY(hm_harden_on)) {
-        release_hardened(tc, f, p, call);
-        hm_trim_tick(tc);
-        hm_helper_tick(caller);
-        return;
-    }
-    if (hm_opt.zero_on_free)
-        memset(p, 0, slot_size(f, p));
-    if (f->big != NULL) {
-        if (!hm_big_give(f->big))
-            misuse(p, call);
-    } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls) {
-        misuse(p, call); /* another thread freed it since find() */
-    } else if (f->cls == HM_STATE_MEDIUM) {
-        hm_medium_give(p);
+        release_hardened(f, p, call);
     } else {
-        hm_tcache_give(tc, f->cls, p, f->state);
+        if (hm_opt.zero_on_free)
+            memset(p, 0, slot_size(f, p));
+        if (f->big != NULL) {
+            if (!hm_big_give(f->big))
+                misuse(p, call);
+        } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) !=
+                   f->cls) {
+            misuse(p, call); /* another thread freed it since find() */
+        } else if (f->cls == HM_STATE_MEDIUM) {
+            hm_medium_give(p);
+        } else {
+            hm_tcache_give(cache(p), f->cls, p, f->state);
+        }
     }
-    hm_trim_tick(tc);
+    hm_trim_tick(hm_tcache_self->cache);
     /* Not only when the tick looks at the clock: what is freed now may be all that the
      * process frees before it idles. */
     hm_helper_tick(caller);

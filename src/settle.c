@@ -87,6 +87,16 @@ bool hm_settle_look(struct hm_settle *s, const void *freed)
     return enough && decide(s);
 }
 
+void hm_settle_swap(struct hm_settle *from, struct hm_settle *to, unsigned before)
+{
+    hm_home_pass(from->home, from, to); /* if it is not a guest */
+    to->calls = 0;
+    to->patience = from->patience;
+    to->trace = from->trace;
+    from->calls = 0;
+    from->home = (uint8_t)before;
+}
+
 bool hm_settle_wait(struct hm_settle *s)
 {
     struct hm_settle *owner = hm_home_owner(s->home);

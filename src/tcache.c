@@ -249,13 +249,18 @@ static void move_home(struct hm_tcache *tc)
     tc->settle.strange = 0;
 }
 
-/* One of the calls that settle.h wants to see. */
-static HM_NOINLINE void look(struct hm_tcache *tc, const void *freed)
+struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed)
 {
-    if (hm_settle_look(&tc->settle, freed))
+    unsigned before = tc->settle.home;
+    if (hm_settle_look(&tc->settle, freed)) {
+        struct hm_tcache *other = hm_tcache_swap(tc, before);
+        if (other != NULL)
+            return other;
         move_home(tc);
+    }
     if (!hm_settle_is_looking(&tc->settle) && tc->watched == 0)
         hm_tcache_watch_end(tc);
+    return tc;
 }
 
 /* To be called before a bin gets more blocks or room. */
@@ -320,8 +325,6 @@ static void count_watched(struct hm_tcache *tc)
 void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
 {
     struct hm_slot slot;
-    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
-        look(tc, NULL);
     bool cached = tc != NULL && (capacity_of(tc, cls) != 0 || bin_open(tc, cls));
     if (cached && count_of(tc, cls) != 0)
         count_watched(tc);
@@ -411,8 +414,6 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 {
     struct hm_slot slot = {block, state};
     hm_store_relaxed(state, 0);
-    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
-        look(tc, block);
     if (tc == NULL || (capacity_of(tc, cls) == 0 && !bin_open_by_free(tc, cls))) {
         hm_slab_give(&slot, 1);
         hm_share_moved_single(-(int64_t)hm_classes[cls].size);

@@ -12,7 +12,8 @@
  * C3 A bin that is not open has capacity 0, and both its ends are the shared sentinel
  *    (front.h).
  * C4 A cache is used by one thread, or parked: whole, with its blocks, for the next
- *    thread. Parked caches hold no current slab. Caches are type-stable.
+ *    thread, if possible for one that frees blocks of the same home. Parked caches hold
+ *    no current slab. Caches are type-stable.
  * C5 `busy` is set while its thread changes more than one of a bin's ends: a fork's child
  *    empties caches that were busy in threads it does not have.
  * C6 A bin that was full of blocks of other homes than the thread's (home.h), or of some,
@@ -83,9 +84,16 @@ void hm_tcache_init(bool slow);
 /* To be called after options have changed. */
 void hm_tcache_options(void);
 
-/* The calling thread's cache: hm_tcache_self's, started if need be. NULL: the thread has
+/* The calling thread's first cache: one that is parked, of the home of `freed` if there
+ * is one, or a new one. `freed` is a block of a slab, or NULL. NULL: the thread has
  * exited, or memory is short; then blocks are taken and given one by one. */
-struct hm_tcache *hm_tcache_start(void);
+struct hm_tcache *hm_tcache_start(const void *freed);
+/* One of the first calls, which settle.h wants to see. Returns the cache that the thread
+ * has from now on. */
+struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed);
+/* The cache's home is another than `before`, when its bins were filled. If one of that
+ * home is parked, the thread takes it and parks its own; else NULL. */
+struct hm_tcache *hm_tcache_swap(struct hm_tcache *tc, unsigned before);
 
 /* One block of `class` with its state set: from the bin, after a refill if it is empty.
  * tc may be NULL. NULL: out of memory, or fork elsewhere. */

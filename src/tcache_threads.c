@@ -53,6 +53,7 @@ static struct hm_tcache *cache_make(void)
         }
     }
     tc->bin_ends.cache = tc;
+    tc->aged_at = hm_load_relaxed(&hm_clock);
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(
         &threads.all, &tc->next, tc, memory_order_release, memory_order_relaxed))
@@ -99,14 +100,15 @@ static void retire(struct hm_tcache *tc)
         &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
 }
 
-/* False: fork elsewhere. *unparked NULL: none is parked. */
-static bool unpark(struct hm_tcache **unparked)
+/* False: fork elsewhere. *unparked NULL: none is parked, or none of this home. */
+static bool unpark(struct hm_tcache **unparked, unsigned home)
 {
     if (!hm_lock_acquire(&threads.lock))
         return false;
     park_orphans();
     struct hm_tcache **link = &threads.parked;
-    while (*link != NULL && hm_load_acquire(&(*link)->withheld))
+    while (*link != NULL && (hm_load_acquire(&(*link)->withheld) ||
+                             (home != HM_HOME_NONE && (*link)->settle.home != home)))
         link = &(*link)->next_parked;
     struct hm_tcache *tc = *link;
     if (tc != NULL) {
@@ -114,21 +116,26 @@ static bool unpark(struct hm_tcache **unparked)
         hm_store_relaxed(&tc->parked, false);
         if (tc->aged_at != UINT64_MAX)
             hm_sub_relaxed(&threads.untrimmed, 1);
+        tc->aged_at = hm_load_relaxed(&hm_clock);
     }
     hm_lock_release(&threads.lock);
     *unparked = tc;
     return true;
 }
 
-struct hm_tcache *hm_tcache_start(void)
+struct hm_tcache *hm_tcache_start(const void *freed)
 {
     if (hm_tcache_self == &hm_front_exited)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
     hm_add_relaxed(&hm_tcache_threads, 1);
+    unsigned home = freed != NULL ? hm_load_relaxed(&hm_slab_of(freed)->home) : 0;
     struct hm_tcache *tc = NULL;
+    bool held = !unpark(&tc, home);
+    if (!held && tc == NULL && home != HM_HOME_NONE)
+        held = !unpark(&tc, HM_HOME_NONE);
     /* While another thread forks a new one might be one too many, for ever. */
-    if (unpark(&tc) && tc == NULL)
+    if (!held && tc == NULL)
         tc = cache_make();
     if (tc == NULL) {
         hm_sub_relaxed(&hm_tcache_threads, 1);
@@ -136,7 +143,6 @@ struct hm_tcache *hm_tcache_start(void)
     }
     tc->exit_rounds = 0;
     tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
-    tc->aged_at = hm_load_relaxed(&hm_clock);
     bool look = hm_settle_begin(&tc->settle);
     /* First, since pthread_setspecific may call calloc. */
     tc->watched = 0;
@@ -146,6 +152,23 @@ struct hm_tcache *hm_tcache_start(void)
     if (threads.key_valid)
         pthread_setspecific(threads.key, tc);
     return tc;
+}
+
+struct hm_tcache *hm_tcache_swap(struct hm_tcache *tc, unsigned before)
+{
+    struct hm_tcache *other = NULL;
+    if (tc->settle.home == HM_HOME_NONE || !threads.key_valid ||
+        !unpark(&other, tc->settle.home) || other == NULL)
+        return NULL;
+    other->exit_rounds = tc->exit_rounds;
+    other->shard = tc->shard;
+    other->watched = 0;
+    hm_settle_swap(&tc->settle, &other->settle, before);
+    hm_tcache_self = other->front;
+    pthread_setspecific(threads.key, other);
+    hm_tcache_let_go(tc);
+    retire(tc);
+    return other;
 }
 
 /* Destructor of the thread-specific key. */

@@ -110,7 +110,7 @@ IN_CHILD(a_cache_does_not_grow_by_what_it_holds)
 
     layers_up(CONF "tls_cache_bytes = 0\nheap_cache_share = 100\n");
     hm_tcache_init(false);
-    struct hm_tcache *tc = hm_tcache_start();
+    struct hm_tcache *tc = hm_tcache_start(NULL);
 
     REQUIRE(tc != NULL);
     for (unsigned cls = 4; cls <= HM_SMALL_CLASSES; cls++)

@@ -15,7 +15,7 @@ static struct hm_tcache *cache_up(const char *conf)
 {
     layers_up(conf);
     hm_tcache_init(hm_opt.check == HM_CHECK_FULL);
-    struct hm_tcache *tc = hm_tcache_start();
+    struct hm_tcache *tc = hm_tcache_start(NULL);
 
     REQUIRE(tc != NULL);
     return tc;
@@ -198,7 +198,7 @@ static _Atomic bool grew;
 static void *fill_a_cache(void *arg)
 {
     size_t me = *(size_t *)arg;
-    struct hm_tcache *tc = hm_tcache_start();
+    struct hm_tcache *tc = hm_tcache_start(NULL);
     void *mine[600];
 
     REQUIRE(tc != NULL);
@@ -338,7 +338,7 @@ IN_CHILD(every_call_is_checked_when_asked_for)
 
 static void *use_and_end(void *arg)
 {
-    struct hm_tcache *tc = hm_tcache_start();
+    struct hm_tcache *tc = hm_tcache_start(NULL);
 
     REQUIRE(tc != NULL);
     *(struct hm_tcache **)arg = tc;
@@ -421,7 +421,7 @@ static void replace(struct hm_tcache *tc, void **block, struct rng *r)
 
 static void *have_a_cache(void *arg)
 {
-    caches[*(size_t *)arg] = hm_tcache_start();
+    caches[*(size_t *)arg] = hm_tcache_start(NULL);
     REQUIRE(caches[*(size_t *)arg] != NULL);
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);
@@ -467,8 +467,8 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
     two_more_caches(CONF);
     struct hm_tcache *a = caches[0], *b = caches[1];
 
-    for (size_t o = 0; o < OWNERS; o++) { /* stay where they are */
-        for (unsigned i = 0; i < HM_SETTLE_CALLS; i++)
+    for (size_t o = 0; o < OWNERS; o++) { /* a slab each */
+        for (unsigned i = 0; i < 8; i++)
             REQUIRE(hm_tcache_take(caches[o], 4) != NULL);
     }
     for (int round = 0, after = 0; round < 10000 && after < 20; round++) {
@@ -507,7 +507,7 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_gives_its_home_up)
     struct hm_tcache *a = caches[0], *b = caches[1];
     unsigned home = b->settle.home;
 
-    for (unsigned i = 0; i < HM_SETTLE_CALLS; i++)
+    for (unsigned i = 0; i < 8; i++)
         REQUIRE(hm_tcache_take(a, 4) != NULL && hm_tcache_take(b, 4) != NULL);
     for (int round = 0; round < 1000 && b->unmix_left != 0; round++) {
         void *from_b[HM_BIN_MAX];
@@ -524,6 +524,113 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_gives_its_home_up)
     }
     REQUIRE(b->unmix_left == 0 && b->settle.home == HM_HOME_NONE);
     REQUIRE(hm_home_owner(home) == NULL);
+}
+
+#define CLASS_OF(thread) (4U + (unsigned)(thread))
+
+/* What the threads leave behind: blocks of their homes, live, and their caches, parked. */
+static void *leave_a_block(void *arg)
+{
+    size_t me = *(size_t *)arg;
+    struct hm_tcache *tc = caches[me] = hm_tcache_start(NULL);
+
+    REQUIRE(tc != NULL);
+    pthread_barrier_wait(&barrier);
+    for (size_t i = 0; i < 2; i++) /* of classes, and so slabs, of their own */
+        live_blocks[me][i] = hm_tcache_take(tc, CLASS_OF(me));
+    hm_tcache_give(tc, CLASS_OF(me), live_blocks[me][1],
+                   hm_window_state(live_blocks[me][1]));
+    return NULL;
+}
+
+static void two_parked_caches(void)
+{
+    static size_t me[OWNERS] = {0, 1};
+
+    pthread_barrier_init(&barrier, NULL, OWNERS);
+    run_threads(OWNERS, leave_a_block, me, sizeof *me);
+    REQUIRE(totals().parked == OWNERS);
+    for (size_t o = 0; o < OWNERS; o++)
+        REQUIRE(hm_slab_of(live_blocks[o][0])->home == caches[o]->settle.home);
+}
+
+static void *start_by_a_free(void *arg)
+{
+    size_t of = *(size_t *)arg;
+
+    REQUIRE(hm_tcache_start(live_blocks[of][0]) == caches[of]);
+    return NULL;
+}
+
+IN_CHILD(a_thread_whose_first_call_frees_a_dead_ones_block_gets_its_cache)
+{
+    static size_t of[] = {0, 1, 1, 0, 0};
+
+    cache_up(CONF);
+    two_parked_caches();
+    for (size_t i = 0; i < COUNT(of); i++)
+        run_threads(1, start_by_a_free, &of[i], sizeof *of);
+    REQUIRE(totals().parked == OWNERS);
+}
+
+static void *start_with_one_that_is_in_use(void *arg)
+{
+    REQUIRE(hm_tcache_start(arg) != NULL);
+    return NULL;
+}
+
+IN_CHILD(the_cache_of_a_living_thread_is_its_own)
+{
+    struct hm_tcache *self = cache_up(CONF);
+    void *block = hm_tcache_take(self, CLASS_OF(OWNERS));
+    pthread_t thread;
+
+    two_parked_caches();
+    REQUIRE(pthread_create(&thread, NULL, start_with_one_that_is_in_use, block) == 0);
+    pthread_join(thread, NULL);
+    REQUIRE(totals().parked == OWNERS && totals().caches == 1);
+}
+
+static bool holds(struct hm_tcache *tc, unsigned cls, const void *block)
+{
+    struct hm_slot *top = hm_load_relaxed(&tc->bin_ends.top[cls]);
+
+    while (top->block != NULL && top->block != block)
+        top++;
+    return top->block != NULL;
+}
+
+/* Started by a malloc, a thread gets the cache that was parked last, and finds out. */
+static void *go_on_where_another_ended(void *arg)
+{
+    size_t of = *(size_t *)arg;
+    struct hm_tcache *tc = hm_tcache_start(NULL), *first = tc;
+    struct hm_tcache *expected = caches[of], *other = caches[1 - of];
+
+    for (int i = 0; i < HM_SETTLE_FREES && hm_settle_is_looking(&tc->settle); i++)
+        tc = hm_tcache_look(tc, live_blocks[of][0]);
+    REQUIRE(tc == expected && tc == hm_tcache_self->cache);
+    REQUIRE(hm_tcache_self == tc->front && hm_home_owner(tc->settle.home) == &tc->settle);
+    REQUIRE(totals().parked == OWNERS - 1);
+    if (first != expected) {
+        REQUIRE(first == other && hm_load_relaxed(&other->parked));
+        REQUIRE(hm_home_owner(other->settle.home) == NULL);
+    }
+    /* Neither was emptied for that. */
+    for (size_t o = 0; o < OWNERS; o++)
+        REQUIRE(holds(caches[o], CLASS_OF(o), live_blocks[o][1]));
+    return NULL;
+}
+
+IN_CHILD(a_thread_that_goes_on_where_another_ended_swaps_caches)
+{
+    static size_t of[] = {0, 1, 0, 0, 1, 1, 0};
+
+    cache_up(CONF);
+    two_parked_caches();
+    for (size_t i = 0; i < COUNT(of); i++)
+        run_threads(1, go_on_where_another_ended, &of[i], sizeof *of);
+    REQUIRE(totals().parked == OWNERS && totals().caches == 1);
 }
 
 static _Atomic bool stop;
@@ -560,7 +667,7 @@ IN_CHILD(threads_come_and_go_while_parked_caches_are_trimmed)
 
 static void *use_and_wait(void *arg)
 {
-    struct hm_tcache *tc = hm_tcache_start();
+    struct hm_tcache *tc = hm_tcache_start(NULL);
 
     (void)arg;
     REQUIRE(hm_tcache_take(tc, 20) != NULL && hm_tcache_take(tc, 1) != NULL);
@@ -599,7 +706,7 @@ IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
 
 static void *start_in_vain(void *unused)
 {
-    REQUIRE(hm_tcache_start() == NULL);
+    REQUIRE(hm_tcache_start(NULL) == NULL);
     return unused;
 }
 
@@ -643,6 +750,9 @@ int main(void)
         cmocka_unit_test(
             a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
         cmocka_unit_test(a_thread_that_lives_on_others_blocks_gives_its_home_up),
+        cmocka_unit_test(a_thread_whose_first_call_frees_a_dead_ones_block_gets_its_cache),
+        cmocka_unit_test(the_cache_of_a_living_thread_is_its_own),
+        cmocka_unit_test(a_thread_that_goes_on_where_another_ended_swaps_caches),
         cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
         cmocka_unit_test(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have),
         cmocka_unit_test(while_another_thread_forks_a_thread_does_without_a_cache),
