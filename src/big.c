@@ -13,6 +13,10 @@
 /* What BigCache may always hold, within bigcache_bytes: a share of little is not worth a
  * system call. */
 #define SLACK_MIN (4 * HM_MIB)
+/* An extent is composed of cached ones if these have at least such a part of it, and
+ * while there are not too many seams: the kernel allows a process 65,530 mappings. */
+#define COMPOSE_PART 2
+#define SEAMS_MAX 8192
 
 static struct {
     struct hm_lock lock;
@@ -48,7 +52,20 @@ static unsigned bin_of(size_t size)
 
 static void own(struct hm_big *b)
 {
-    hm_region_set(b->base, b->size, (hm_owner)b | HM_OWNER_BIG);
+    hm_region_pass(b->base, b->size, (hm_owner)b | HM_OWNER_BIG);
+}
+
+/* G4, before its granule has an owner. */
+static void begin_seam(char *at)
+{
+    hm_region_set(at, GRANULE, HM_OWNER_SEAM);
+    hm_add_relaxed(&hm_big_counts.seams, 1);
+}
+
+/* The range is none's. Its seams stay, for the case that it is not unmapped after all. */
+static size_t disown(const struct hm_big *b)
+{
+    return hm_region_pass(b->base, b->size, HM_OWNER_NONE);
 }
 
 /* Descriptors and lists. Callers hold the lock. */
@@ -296,29 +313,160 @@ static void give_detour(struct hm_big *b)
     hm_os_unmap(b->base - b->front, b->size + b->front);
 }
 
+/* Makes the region map ready for a range that nobody has, and forgets its seams. */
+static bool clear(const char *base, size_t size)
+{
+    return hm_region_prepare(base, size) && hm_region_set(base, size, HM_OWNER_NONE);
+}
+
+/* Makes an extent of a range whose seams are known. */
+static void describe(struct hm_big *b, char *base, size_t size, bool zeroed)
+{
+    b->base = base;
+    b->size = size;
+    b->zeroed = zeroed;
+    b->front = 0;
+    b->freed_at = hm_load_relaxed(&hm_clock);
+    own(b);
+}
+
 /* Maps a new extent. Its descriptor is the caller's. */
 static bool map_extent(struct hm_big *b, size_t size, size_t align)
 {
-    b->base = hm_os_map(size, hm_max(align, GRANULE));
-    if (b->base == NULL)
+    char *base = hm_os_map(size, hm_max(align, GRANULE));
+    if (base == NULL)
         return false;
-    b->size = size;
-    b->zeroed = true;
-    b->front = 0;
-    if (hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_BIG))
+    if (!clear(base, size)) {
+        hm_os_unmap(base, size);
+        return false;
+    }
+    begin_seam(base);
+    describe(b, base, size, true);
+    return true;
+}
+
+/* Takes the oldest extent out of the cache, cut to `most`. */
+static struct hm_big *take_oldest(size_t most)
+{
+    if (!hm_lock_acquire(&big.lock) || !descriptors_ready())
+        return NULL;
+    struct hm_big *b = big.oldest;
+    if (b != NULL) {
+        cache_remove(b);
+        cut(b, most, b->freed_at);
+    }
+    hm_lock_release(&big.lock);
+    return b;
+}
+
+/* Puts an extent that is in no list into the cache. */
+static void cache_again(struct hm_big *b)
+{
+    if (!hm_lock_acquire(&big.lock)) {
+        defer(b);
+        return;
+    }
+    cache_merge(b);
+    hm_lock_release(&big.lock);
+}
+
+/* Unmaps an extent that is in no list, or at least takes its memory. Returns the bytes
+ * that this brought: none for an extent that had no memory and cannot be unmapped
+ * again. */
+static size_t unmap_extent(struct hm_big *b)
+{
+    size_t size = b->size;
+    bool purged = b->zeroed;
+    size_t seams = disown(b);
+    if (hm_os_unmap(b->base, size)) {
+        hm_sub_relaxed(&hm_big_counts.seams, seams);
+        drop_descriptor(b);
+        return size;
+    }
+    own(b);
+    b->zeroed = purged || hm_os_purge(b->base, size);
+    size_t bytes = b->zeroed > purged ? size : 0;
+    cache_again(b);
+    return bytes;
+}
+
+/* Moves the pages of an extent that is in no list to `to`, reserved space. True: all of
+ * them. False: *moved bytes; what there is behind them, for a run of the rest of the
+ * extent, depends on the kernel: reserved space, or a gap that others may have filled. */
+static bool move_pages(struct hm_big *b, char *to, size_t *moved)
+{
+    disown(b); /* G1 */
+    for (*moved = 0; b->size > 0;) {
+        size_t run = hm_region_run(b->base, b->size);
+        bool seam = (hm_region_get(b->base) & HM_OWNER_SEAM) != 0;
+        if (!hm_os_move(b->base, run, to + *moved, run))
+            return false;
+        hm_sub_relaxed(&hm_big_counts.seams, seam);
+        begin_seam(to + *moved);
+        *moved += run;
+        b->base += run;
+        b->size -= run;
+    }
+    return true;
+}
+
+/* Makes an extent of the pages of cached ones, none of which is large enough, and of new
+ * memory for the rest. False: *b is NULL if it was needed for pages that are cached
+ * again, else it describes nothing. */
+static bool compose(struct hm_big **b, size_t size)
+{
+    if (hm_load_relaxed(&hm_big_counts.cached_bytes) < size / COMPOSE_PART ||
+        hm_load_relaxed(&hm_big_counts.seams) > SEAMS_MAX)
+        return false;
+    char *to = hm_os_reserve(size, GRANULE);
+    if (to == NULL)
+        return false;
+    bool ok = clear(to, size);
+    size_t done = 0, gap = 0;
+    struct hm_big *piece;
+    while (ok && done < size && (piece = take_oldest(size - done)) != NULL) {
+        size_t moved;
+        ok = move_pages(piece, to + done, &moved);
+        done += moved;
+        if (ok) {
+            drop_descriptor(piece);
+        } else { /* nor would it be moved the next time */
+            gap = hm_region_run(piece->base, piece->size);
+            unmap_extent(piece);
+        }
+    }
+    bool zeroed = done == 0;
+    if (ok && done < size) {
+        ok = hm_os_commit(to + done, size - done);
+        if (ok) {
+            begin_seam(to + done);
+            done = size;
+        }
+    }
+    if (done > 0)
+        describe(*b, to, done, zeroed);
+    if (ok)
         return true;
-    hm_os_unmap(b->base, size);
+    if (done + gap < size)
+        hm_os_unmap(to + done + gap, size - done - gap);
+    if (done > 0) {
+        cache_again(*b);
+        *b = NULL;
+    }
     return false;
 }
 
 static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
 {
     hm_add_relaxed(&hm_big_counts.misses, 1);
-    bool ok = map_extent(b, size, align);
+    bool ok = align <= GRANULE && compose(&b, size);
+    if (b == NULL)
+        return hm_big_take_detour(size, align);
+    ok = ok || map_extent(b, size, align);
     if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
         ok = map_extent(b, size, align);
     if (ok) {
-        *zeroed = true;
+        *zeroed = b->zeroed;
         set_live(b);
         keep_to_bound();
         return b->base;
@@ -351,31 +499,6 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     hm_add_relaxed(&hm_big_counts.hits, 1);
     set_live(b);
     return b->base;
-}
-
-/* Unmaps an extent that is in no list, or at least takes its memory. Returns the bytes
- * that this brought: none for an extent that had no memory and cannot be unmapped
- * again. */
-static size_t unmap_extent(struct hm_big *b)
-{
-    size_t size = b->size;
-    bool purged = b->zeroed;
-    hm_region_set(b->base, size, HM_OWNER_NONE);
-    bool gone = hm_os_unmap(b->base, size);
-    if (!gone) {
-        own(b);
-        b->zeroed = purged || hm_os_purge(b->base, size);
-    }
-    size_t bytes = gone || b->zeroed > purged ? size : 0;
-    if (gone) {
-        drop_descriptor(b);
-    } else if (hm_lock_acquire(&big.lock)) {
-        cache_merge(b);
-        hm_lock_release(&big.lock);
-    } else {
-        defer(b);
-    }
-    return bytes;
 }
 
 bool hm_big_give(struct hm_big *b)
@@ -460,10 +583,11 @@ static bool grow_in_place(struct hm_big *b, size_t size, bool *movable)
     }
     if (!hm_os_grow(b->base, b->size, size, movable))
         return false;
-    if (!hm_region_set(b->base, size, (hm_owner)b | HM_OWNER_BIG)) {
+    if (!hm_region_prepare(b->base, size)) {
         hm_os_unmap(b->base + b->size, size - b->size);
         return false;
     }
+    hm_region_set(b->base + b->size, size - b->size, (hm_owner)b | HM_OWNER_BIG);
     b->size = size;
     return true;
 }
@@ -487,15 +611,17 @@ static bool move(struct hm_big *b, size_t size)
     char *from = b->base, *to = hm_os_reserve(size, GRANULE);
     if (to == NULL)
         return false;
-    if (!hm_region_prepare(to, size)) {
+    if (!clear(to, size)) {
         hm_os_unmap(to, size);
         return false;
     }
-    hm_region_set(from, b->size, HM_OWNER_NONE); /* G1 */
+    size_t seams = disown(b); /* G1 */
     bool moved = hm_os_move(from, b->size, to, size);
     if (moved) {
         b->base = to;
         b->size = size;
+        hm_sub_relaxed(&hm_big_counts.seams, seams);
+        begin_seam(to);
     }
     own(b);
     return moved;

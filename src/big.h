@@ -11,10 +11,14 @@
  * G2 Cached extents are in one bin and in the age list; no two are neighbours (they are
  *    merged); all under the lock. Live extents are in no list and belong to the program.
  * G3 Descriptors are type-stable, but for those of detours, which end with their block.
+ * G4 The kernel moves memory only as far as it is one mapping to it. Where a mapping may
+ *    begin the granule is a seam: what was mapped, or moved, by itself begins with one,
+ *    and keeps it when it is merged or split.
  *
- * An extent serves a smaller request by being split, so BigCache works like a heap of its
- * own whose pages stay resident: a program that holds a window of blocks of changing
- * sizes makes no system call in the long run.
+ * An extent serves a smaller request by being split, and several serve a larger one by
+ * having their pages moved, so BigCache works like a heap of its own whose pages stay
+ * resident: a program that holds a window of blocks of changing sizes gets no new memory
+ * in the long run.
  */
 #ifndef HM_BIG_H
 #define HM_BIG_H
@@ -37,6 +41,7 @@ struct hm_big {
 
 struct hm_big_counts {
     _Atomic uint64_t live_bytes, cached_bytes, hits, misses;
+    _Atomic uint64_t seams; /* G4: how many there are */
 };
 extern struct hm_big_counts hm_big_counts; /* [any, relaxed] */
 

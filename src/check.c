@@ -397,7 +397,8 @@ static void check_cached_big(struct hm_big *b)
 {
     check.bigcache_bytes += b->size;
     for (size_t at = 0; at < b->size; at += HM_REGION_GRANULE)
-        holds(hm_region_get(b->base + at) == ((hm_owner)b | HM_OWNER_BIG),
+        holds((hm_region_get(b->base + at) | HM_OWNER_SEAM) ==
+                  ((hm_owner)b | HM_OWNER_BIG | HM_OWNER_SEAM),
               "G1: a granule without its owner", b->base + at);
     holds((b->next == NULL || b->next->prev == b) &&
               (b->prev == NULL || b->prev->next == b),

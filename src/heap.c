@@ -299,7 +299,7 @@ static HM_COLD noreturn void misuse(const void *p, const char *call)
     hm_owner owner = hm_region_get(p);
     if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB)
         misuse_in_superslab(hm_owner_ptr(owner), p, call);
-    if (owner == HM_OWNER_NONE)
+    if (hm_owner_kind(owner) == HM_OWNER_NONE)
         hm_fail_misuse(call, p, "not allocated by hakmem");
     if (hm_owner_kind(owner) == HM_OWNER_GUARDED)
         misuse_guarded(hm_owner_ptr(owner), p, call);

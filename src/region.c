@@ -97,6 +97,24 @@ HM_RARE bool hm_region_prepare(const void *addr, size_t size)
     return true;
 }
 
+/* The granules of a range outside of the places. */
+static size_t store(const void *addr, size_t size, hm_owner owner, hm_owner keep)
+{
+    uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
+    uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
+    size_t kept = 0;
+    for (uintptr_t g = first; g <= last; g++) {
+        entry *leaf = leaf_of(g), *e;
+        if (leaf == NULL)
+            continue;
+        e = &leaf[g & (LEAF_ENTRIES - 1)];
+        hm_owner had = hm_load_relaxed(e) & keep;
+        kept += had != 0;
+        hm_store_release(e, owner | had);
+    }
+    return kept;
+}
+
 bool hm_region_set(const void *addr, size_t size, hm_owner owner)
 {
     if (place_of((uintptr_t)addr) != NULL) {
@@ -106,14 +124,21 @@ bool hm_region_set(const void *addr, size_t size, hm_owner owner)
     }
     if (owner != HM_OWNER_NONE && !hm_region_prepare(addr, size))
         return false;
-    uintptr_t first = (uintptr_t)addr >> GRANULE_BITS;
-    uintptr_t last = ((uintptr_t)addr + size - 1) >> GRANULE_BITS;
-    for (uintptr_t g = first; g <= last; g++) {
-        entry *leaf = leaf_of(g);
-        if (leaf != NULL)
-            hm_store_release(&leaf[g & (LEAF_ENTRIES - 1)], owner);
-    }
+    store(addr, size, owner, 0);
     return true;
+}
+
+HM_RARE size_t hm_region_pass(const void *addr, size_t size, hm_owner owner)
+{
+    return store(addr, size, owner, HM_OWNER_SEAM);
+}
+
+HM_RARE size_t hm_region_run(const char *addr, size_t size)
+{
+    size_t run = HM_REGION_GRANULE;
+    while (run < size && (hm_region_get(addr + run) & HM_OWNER_SEAM) == 0)
+        run += HM_REGION_GRANULE;
+    return run;
 }
 
 hm_owner hm_region_get(const void *addr)
@@ -140,7 +165,7 @@ HM_COLD void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *a
         entry *leaf = hm_load_acquire(&root[r]);
         for (size_t i = 0; leaf != NULL && i < LEAF_ENTRIES; i++) {
             hm_owner owner = hm_load_acquire(&leaf[i]);
-            if (owner != HM_OWNER_NONE)
+            if (hm_owner_kind(owner) != HM_OWNER_NONE)
                 visit((char *)((r << LEAF_BITS | i) << GRANULE_BITS), owner, arg);
         }
     }

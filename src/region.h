@@ -25,16 +25,17 @@
 
 /* An owner is a pointer, with its kind in the low bits. Guarded blocks are guard.h's. A
  * detour is a big block made while another thread forked; its descriptor ends with it, so
- * that only its owner may read it. */
+ * that only its owner may read it. Of what is none's, the bit of a seam may be left. */
 enum {
     HM_OWNER_NONE = 0,
     HM_OWNER_SUPERSLAB = 1,
     HM_OWNER_BIG = 2,
     HM_OWNER_DETOUR = 3,
     HM_OWNER_GUARDED = 4,
-    HM_OWNER_KIND = 7
+    HM_OWNER_KIND = 7,
+    HM_OWNER_SEAM = 8 /* big.h, G4 */
 };
-typedef uintptr_t hm_owner; /* pointer | kind, or 0 */
+typedef uintptr_t hm_owner; /* pointer | kind, or none */
 
 /* [base, base + size) becomes the range of places of this size, all powers of two; once,
  * before anything is set. Returns the end of `room` zero bytes for the caller's own use,
@@ -44,10 +45,15 @@ void *hm_region_places(const void *base, size_t size, size_t place, size_t room)
 /* Makes sure that hm_region_set cannot fail for [addr, addr + size). False: out of
  * memory. */
 bool hm_region_prepare(const void *addr, size_t size);
-/* Sets all granules of [addr, addr + size). False: out of memory; nothing was set.
- * `owner` 0 clears, and never fails. */
+/* Sets all granules of [addr, addr + size). False: out of memory; nothing was set. To
+ * clear never fails. */
 bool hm_region_set(const void *addr, size_t size, hm_owner owner);
+/* The same for granules that were set before: whether they are seams stays as it is.
+ * Returns how many are. */
+size_t hm_region_pass(const void *addr, size_t size, hm_owner owner);
 hm_owner hm_region_get(const void *addr);
+/* Bytes from the beginning of a range to its next seam, or to its end. */
+size_t hm_region_run(const char *addr, size_t size);
 
 /* Calls `visit` for every granule that has an owner at that moment. */
 void hm_region_each(void (*visit)(char *granule, hm_owner owner, void *arg), void *arg);
@@ -63,7 +69,7 @@ HM_INLINE unsigned hm_owner_kind(hm_owner o)
 
 HM_INLINE void *hm_owner_ptr(hm_owner o)
 {
-    return (void *)(o & ~(hm_owner)HM_OWNER_KIND);
+    return (void *)(o & ~(hm_owner)(HM_OWNER_KIND | HM_OWNER_SEAM));
 }
 
 #endif

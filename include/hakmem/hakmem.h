@@ -131,7 +131,8 @@ struct hakmem_stats {
     uint64_t flushes;          /**< bins emptied into slabs */
     uint64_t flushed_blocks;   /**< blocks they gave */
     uint64_t bigcache_hits;    /**< big blocks served from BigCache */
-    uint64_t bigcache_misses;  /**< big blocks that needed a mapping */
+    uint64_t bigcache_misses;  /**< big blocks that needed a mapping, of new memory or
+                                    of what several freed ones had */
     uint64_t trims;            /**< passes that looked for memory to give back */
     uint64_t trimmed_bytes;    /**< bytes they gave back */
     uint64_t mmap_calls;       /**< system calls by kind */

@@ -139,6 +139,16 @@ static void grow_and_shrink(struct slot *s)
         resize(s, steps[i]);
 }
 
+/* What is cached, in parts, makes a block that is larger than each. */
+static void compose(struct slot *s)
+{
+    for (size_t i = 0; i < 6; i++)
+        take(&s[i], i % 2 == 0 ? 3000000 : 300000);
+    for (size_t i = 0; i < 6; i += 2)
+        drop(&s[i]);
+    take(s, 8500000);
+}
+
 static void drop_all(void)
 {
     for (size_t i = 0; i < SLOTS; i++)
@@ -152,6 +162,7 @@ static void script(void)
         take_aligned(&slots[90], align, align / 2 + 1);
     take_aligned(&slots[91], 512 * KIB, 300000);
     grow_and_shrink(&slots[92]);
+    compose(&slots[93]);
     pthread_t id;
     REQUIRE(pthread_create(&id, NULL, use_in_a_thread, NULL) == 0);
     REQUIRE(pthread_join(id, NULL) == 0);
