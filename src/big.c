@@ -5,6 +5,8 @@
 #include "os.h"
 #include "superslab.h"
 
+#include <string.h>
+
 #define GRANULE HM_REGION_GRANULE
 #define BINS 128
 /* Extents looked at in one bin for the best fit: more finds little and costs every miss.
@@ -13,10 +15,17 @@
 /* What BigCache may always hold, within bigcache_bytes: a share of little is not worth a
  * system call. */
 #define SLACK_MIN (4 * HM_MIB)
-/* An extent is composed of cached ones if these have at least such a part of it, and
- * while there are not too many seams: the kernel allows a process 65,530 mappings. */
+/* Memory of this size is composed of cached extents, of this size at least, each of which
+ * costs a system call or more; if they have half of it; and while there are not too many
+ * seams: the kernel allows a process 65,530 mappings. */
+#define COMPOSE_MIN (256 * HM_KIB)
 #define COMPOSE_PART 2
 #define SEAMS_MAX 8192
+/* Cached extents looked at for one that is large enough, the oldest first. */
+#define COMPOSE_LOOKS 16
+/* An extent that grows by at least such a part is moved to where it can have their pages.
+ */
+#define MOVE_PART 16
 
 static struct {
     struct hm_lock lock;
@@ -345,12 +354,14 @@ static bool map_extent(struct hm_big *b, size_t size, size_t align)
     return true;
 }
 
-/* Takes the oldest extent out of the cache, cut to `most`. */
-static struct hm_big *take_oldest(size_t most)
+/* Takes an extent out of the cache whose pages shall be moved, cut to `most`. */
+static struct hm_big *take_for_pages(size_t most)
 {
     if (!hm_lock_acquire(&big.lock) || !descriptors_ready())
         return NULL;
     struct hm_big *b = big.oldest;
+    for (int looks = 1; b != NULL && b->size < COMPOSE_MIN; looks++)
+        b = looks < COMPOSE_LOOKS ? b->younger : NULL;
     if (b != NULL) {
         cache_remove(b);
         cut(b, most, b->freed_at);
@@ -390,79 +401,107 @@ static size_t unmap_extent(struct hm_big *b)
     return bytes;
 }
 
-/* Moves the pages of an extent that is in no list to `to`, reserved space. True: all of
- * them. False: *moved bytes; what there is behind them, for a run of the rest of the
- * extent, depends on the kernel: reserved space, or a gap that others may have filled. */
-static bool move_pages(struct hm_big *b, char *to, size_t *moved)
+/* Shall memory of this size be made of what is cached? */
+static bool can_compose(size_t size)
+{
+    return size >= COMPOSE_MIN &&
+           hm_load_relaxed(&hm_big_counts.cached_bytes) >= size / COMPOSE_PART &&
+           hm_load_relaxed(&hm_big_counts.seams) <= SEAMS_MAX;
+}
+
+/* Space that is being filled with memory. Behind what is, a call that failed may have
+ * left a gap. */
+struct space {
+    char *base;
+    size_t size, filled, gap;
+};
+
+/* Space for an extent, without owners or seams. */
+static bool space_reserve(struct space *s, size_t size)
+{
+    *s = (struct space){hm_os_reserve(size, GRANULE), size, 0, 0};
+    if (s->base == NULL)
+        return false;
+    if (clear(s->base, size))
+        return true;
+    hm_os_unmap(s->base, size);
+    return false;
+}
+
+/* Gives all of it up but for the gap, in which another thread may have mapped something.
+ * What the system does not take back is address space. */
+static void space_abandon(struct space *s)
+{
+    size_t rest = s->filled + s->gap;
+    if (s->filled > 0) {
+        size_t seams = hm_region_pass(s->base, s->filled, HM_OWNER_NONE);
+        hm_sub_relaxed(&hm_big_counts.seams, seams);
+        if (!hm_os_unmap(s->base, s->filled))
+            hm_os_purge(s->base, s->filled);
+    }
+    if (rest < s->size)
+        hm_os_unmap(s->base + rest, s->size - rest);
+}
+
+/* Moves the pages of a cached extent that is in no list. */
+static bool space_move(struct space *s, struct hm_big *b)
 {
     disown(b); /* G1 */
-    for (*moved = 0; b->size > 0;) {
+    while (b->size > 0) {
         size_t run = hm_region_run(b->base, b->size);
         bool seam = (hm_region_get(b->base) & HM_OWNER_SEAM) != 0;
-        if (!hm_os_move(b->base, run, to + *moved, run))
+        if (!hm_os_move(b->base, run, s->base + s->filled, run)) {
+            s->gap = run;
             return false;
+        }
         hm_sub_relaxed(&hm_big_counts.seams, seam);
-        begin_seam(to + *moved);
-        *moved += run;
+        begin_seam(s->base + s->filled);
+        s->filled += run;
         b->base += run;
         b->size -= run;
     }
     return true;
 }
 
-/* Makes an extent of the pages of cached ones, none of which is large enough, and of new
- * memory for the rest. False: *b is NULL if it was needed for pages that are cached
- * again, else it describes nothing. */
-static bool compose(struct hm_big **b, size_t size)
+/* Fills space with the pages of cached extents, the oldest first, as far as there are
+ * some, and with new memory. */
+static bool space_fill(struct space *s)
 {
-    if (hm_load_relaxed(&hm_big_counts.cached_bytes) < size / COMPOSE_PART ||
-        hm_load_relaxed(&hm_big_counts.seams) > SEAMS_MAX)
-        return false;
-    char *to = hm_os_reserve(size, GRANULE);
-    if (to == NULL)
-        return false;
-    bool ok = clear(to, size);
-    size_t done = 0, gap = 0;
-    struct hm_big *piece;
-    while (ok && done < size && (piece = take_oldest(size - done)) != NULL) {
-        size_t moved;
-        ok = move_pages(piece, to + done, &moved);
-        done += moved;
-        if (ok) {
-            drop_descriptor(piece);
-        } else { /* nor would it be moved the next time */
-            gap = hm_region_run(piece->base, piece->size);
-            unmap_extent(piece);
+    struct hm_big *b;
+    while (s->filled < s->size && (b = take_for_pages(s->size - s->filled)) != NULL) {
+        if (!space_move(s, b)) {
+            unmap_extent(b); /* nor would it be moved the next time */
+            return false;
         }
+        drop_descriptor(b);
     }
-    bool zeroed = done == 0;
-    if (ok && done < size) {
-        ok = hm_os_commit(to + done, size - done);
-        if (ok) {
-            begin_seam(to + done);
-            done = size;
-        }
-    }
-    if (done > 0)
-        describe(*b, to, done, zeroed);
-    if (ok)
+    if (s->filled == s->size)
         return true;
-    if (done + gap < size)
-        hm_os_unmap(to + done + gap, size - done - gap);
-    if (done > 0) {
-        cache_again(*b);
-        *b = NULL;
+    if (!hm_os_commit(s->base + s->filled, s->size - s->filled))
+        return false;
+    begin_seam(s->base + s->filled);
+    s->filled = s->size;
+    return true;
+}
+
+/* Makes an extent of cached ones, none of which is large enough. */
+static bool compose(struct hm_big *b, size_t size)
+{
+    struct space s;
+    if (!can_compose(size) || !space_reserve(&s, size))
+        return false;
+    if (space_fill(&s)) {
+        describe(b, s.base, size, false);
+        return true;
     }
+    space_abandon(&s);
     return false;
 }
 
 static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
 {
     hm_add_relaxed(&hm_big_counts.misses, 1);
-    bool ok = align <= GRANULE && compose(&b, size);
-    if (b == NULL)
-        return hm_big_take_detour(size, align);
-    ok = ok || map_extent(b, size, align);
+    bool ok = (align <= GRANULE && compose(b, size)) || map_extent(b, size, align);
     if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
         ok = map_extent(b, size, align);
     if (ok) {
@@ -572,16 +611,22 @@ static bool absorb(struct hm_big *b, size_t size)
     return true;
 }
 
+static bool grow_into_neighbour(struct hm_big *b, size_t size)
+{
+    if (!hm_lock_acquire(&big.lock) || !descriptors_ready())
+        return false;
+    bool done = absorb(b, size);
+    hm_lock_release(&big.lock);
+    return done;
+}
+
+/* As far as the kernel knows, it is the last mapping of the extent that grows. */
 static bool grow_in_place(struct hm_big *b, size_t size, bool *movable)
 {
-    *movable = false;
-    if (hm_lock_acquire(&big.lock) && descriptors_ready()) {
-        bool done = absorb(b, size);
-        hm_lock_release(&big.lock);
-        if (done)
-            return true;
-    }
-    if (!hm_os_grow(b->base, b->size, size, movable))
+    size_t last = 0, run;
+    while ((run = hm_region_run(b->base + last, b->size - last)) < b->size - last)
+        last += run;
+    if (!hm_os_grow(b->base + last, run, size - last, movable))
         return false;
     if (!hm_region_prepare(b->base, size)) {
         hm_os_unmap(b->base + b->size, size - b->size);
@@ -601,30 +646,72 @@ static bool can_map(size_t more)
     return probe != NULL;
 }
 
-static bool move(struct hm_big *b, size_t size)
+/* Moves the pages of a live extent to space of its size. Of several mappings, those that
+ * were moved come back if another cannot be. */
+static bool move_live(struct space *s, char *from)
 {
-    /* What a move that fails leaves of `to` depends on the kernel: reserved space, or a
-     * gap that another thread has filled since. So it is not tried without hope, and
-     * `to` stays as it is if it fails all the same: address space at most. */
-    if (!can_map(size - b->size))
-        return false;
-    char *from = b->base, *to = hm_os_reserve(size, GRANULE);
-    if (to == NULL)
-        return false;
-    if (!clear(to, size)) {
-        hm_os_unmap(to, size);
-        return false;
-    }
-    size_t seams = disown(b); /* G1 */
-    bool moved = hm_os_move(from, b->size, to, size);
-    if (moved) {
-        b->base = to;
-        b->size = size;
-        hm_sub_relaxed(&hm_big_counts.seams, seams);
+    size_t run = hm_region_run(from, s->size);
+    bool whole = run == s->size;
+    for (; s->filled < s->size; s->filled += run) {
+        char *part = from + s->filled, *to = s->base + s->filled;
+        run = hm_region_run(part, s->size - s->filled);
+        if (!(whole ? hm_os_move(part, run, to, run) : hm_os_move_pages(part, run, to))) {
+            memcpy(from, s->base, s->filled);
+            s->gap = run;
+            return false;
+        }
         begin_seam(to);
     }
+    if (!whole)
+        hm_os_unmap(from, s->size);
+    return true;
+}
+
+/* Moves an extent to where it has room to grow, by pages of cached ones or by new memory.
+ * What a move that fails leaves of the space depends on the kernel: so it is not tried
+ * without hope, and costs address space at most. */
+static bool move(struct hm_big *b, size_t size)
+{
+    size_t before = b->size, more = size - before, seams;
+    struct space all;
+    if (!can_map(more) || !space_reserve(&all, size))
+        return false;
+    if (!can_compose(more) && hm_region_run(b->base, before) == before) {
+        /* By one call, so that it stays one mapping. */
+        seams = disown(b); /* G1 */
+        if (!hm_os_move(b->base, before, all.base, size)) {
+            own(b);
+            return false;
+        }
+        begin_seam(all.base);
+    } else {
+        struct space front = {all.base, before, 0, 0};
+        struct space rest = {all.base + before, more, 0, 0};
+        bool ok = space_fill(&rest);
+        seams = ok ? disown(b) : 0;
+        if (!ok || !move_live(&front, b->base)) {
+            if (ok)
+                own(b);
+            space_abandon(&front);
+            space_abandon(&rest);
+            return false;
+        }
+    }
+    hm_sub_relaxed(&hm_big_counts.seams, seams);
+    b->base = all.base;
+    b->size = size;
     own(b);
-    return moved;
+    return true;
+}
+
+static bool grow(struct hm_big *b, size_t size)
+{
+    bool movable;
+    size_t more = size - b->size;
+    /* To have pages moved takes a small part of the time that new ones take. */
+    if (more >= b->size / MOVE_PART && can_compose(more) && move(b, size))
+        return true;
+    return grow_in_place(b, size, &movable) || (movable && move(b, size));
 }
 
 static void shrink(struct hm_big *b, size_t size)
@@ -644,11 +731,9 @@ void *hm_big_resize(struct hm_big *b, size_t size)
         return size <= b->size ? b->base : NULL;
     size = hm_round_up(size, GRANULE);
     size_t before = b->size;
-    bool movable;
     if (size < before)
         shrink(b, size);
-    else if (size > before && !grow_in_place(b, size, &movable) &&
-             !(movable && move(b, size)))
+    else if (size > before && !grow_into_neighbour(b, size) && !grow(b, size))
         return NULL;
     count_live((uint64_t)b->size - before);
     if (size > before)

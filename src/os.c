@@ -190,6 +190,16 @@ HM_RARE bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size)
     return !hm_sys_failed(os_mremap(addr, old_size, new_size, flags, to));
 }
 
+#ifndef MREMAP_DONTUNMAP /* younger than some libc's headers */
+#define MREMAP_DONTUNMAP 4
+#endif
+
+HM_RARE bool hm_os_move_pages(void *addr, size_t size, void *to)
+{
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    return !hm_sys_failed(os_mremap(addr, size, size, flags, to));
+}
+
 HM_RARE void *hm_os_map_file(int fd, size_t size)
 {
     hm_add_relaxed(&hm_os_counts.mmap, 1);

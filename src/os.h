@@ -59,6 +59,10 @@ bool hm_os_grow(void *addr, size_t old_size, size_t new_size, bool *movable);
 /* Moves a mapping to `to`, reserved space of new_size >= old_size, growing it on the way.
  * False: the mapping is unchanged, but `to` may be reserved space or none. */
 bool hm_os_move(void *addr, size_t old_size, void *to, size_t new_size);
+/* Moves the pages of a mapping to `to`, reserved space; the mapping stays, without
+ * content, so that this can be undone by copying. False: as above, always so before
+ * Linux 5.7. */
+bool hm_os_move_pages(void *addr, size_t size, void *to);
 
 /* Huge page advice for a range of ours; failure is of no consequence. */
 void hm_os_advise_huge(void *addr, size_t size, bool huge);

@@ -432,6 +432,34 @@ IN_CHILD(nothing_is_composed_with_too_many_seams)
     REQUIRE(seams_are_known());
 }
 
+IN_CHILD(growing_takes_the_pages_of_cached_extents)
+{
+    layers_up(KEEPS_ALL);
+    char *p = take(PART * G);
+
+    fill(p, PART * G, 7);
+    cache_parts();
+    size_t resident = resident_bytes();
+    uint64_t before = moves();
+
+    p = hm_big_resize(extent(p), 3 * PART * G); /* two of the three */
+    REQUIRE(p != NULL && intact(p, PART * G, 7) && moves() == before + 3);
+    REQUIRE(all_bytes(p + PART * G, PART * G, 1));
+    REQUIRE(all_bytes(p + 2 * PART * G, PART * G, 2));
+    REQUIRE(cached() == PART * G && extent(p)->size == 3 * PART * G);
+    fill(p, 3 * PART * G, 8);
+    /* It is three mappings now; before Linux 5.7 that has it copied. */
+    p = resize(p, (4 * PART + 9) * G);
+    REQUIRE(intact(p, 3 * PART * G, 8) && seams_are_known());
+    fill(p, (4 * PART + 9) * G, 9);
+    p = resize(p, 9 * PART * G); /* nothing is cached for that */
+    REQUIRE(intact(p, (4 * PART + 9) * G, 9) && seams_are_known());
+    for (size_t at = 0; at < extent(p)->size; at += G)
+        REQUIRE(extent(p + at) == extent(p));
+    REQUIRE(HM_TEST_SANITIZED || resident_bytes() < resident + PART * G);
+    walls_stand();
+}
+
 /* Nor is it tried again: the program may have made several mappings of it. */
 IN_CHILD(what_the_kernel_does_not_move_goes_back)
 {
@@ -466,12 +494,19 @@ IN_CHILD(random_composing_loses_nothing)
     for (long step = 0; step < scaled(2000); step++) {
         size_t k = rng_below(&r, BLOCKS);
 
-        if (held[k].p != NULL) {
+        size_t size = G * (1 + rng_below(&r, 40));
+
+        if (held[k].p != NULL)
             REQUIRE(intact(held[k].p, held[k].size, held[k].seed));
-            give(held[k].p);
+        if (held[k].p != NULL && rng_below(&r, 2)) {
+            held[k].p = resize(held[k].p, size);
+            REQUIRE(intact(held[k].p, hm_min(size, held[k].size), held[k].seed));
+        } else {
+            if (held[k].p != NULL)
+                give(held[k].p);
+            held[k].p = take(size);
         }
-        held[k].size = G * (1 + rng_below(&r, 40));
-        held[k].p = take(held[k].size);
+        held[k].size = size;
         held[k].seed = rng_next(&r);
         fill(held[k].p, held[k].size, held[k].seed);
         if (step % 64 == 0)
@@ -800,6 +835,7 @@ int main(void)
         cmocka_unit_test(only_as_much_as_is_needed_is_moved),
         cmocka_unit_test(little_that_is_cached_stays_where_it_is),
         cmocka_unit_test(nothing_is_composed_with_too_many_seams),
+        cmocka_unit_test(growing_takes_the_pages_of_cached_extents),
         cmocka_unit_test(what_the_kernel_does_not_move_goes_back),
         cmocka_unit_test(random_composing_loses_nothing),
         cmocka_unit_test(shrinking_gives_the_rest_back_at_once),

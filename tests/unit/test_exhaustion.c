@@ -139,14 +139,16 @@ static void grow_and_shrink(struct slot *s)
         resize(s, steps[i]);
 }
 
-/* What is cached, in parts, makes a block that is larger than each. */
+/* What is cached, in parts, makes a block that is larger than each, and has it grow. */
 static void compose(struct slot *s)
 {
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 8; i++)
         take(&s[i], i % 2 == 0 ? 3000000 : 300000);
-    for (size_t i = 0; i < 6; i += 2)
+    for (size_t i = 0; i < 8; i += 2)
         drop(&s[i]);
     take(s, 8500000);
+    resize(s, 12500000);
+    resize(s, 20000000);
 }
 
 static void drop_all(void)
