@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "big.h"
-#include "meta.h"
 #include "option.h"
 #include "os.h"
 #include "superslab.h"
@@ -8,10 +7,6 @@
 #include <string.h>
 
 #define GRANULE HM_REGION_GRANULE
-#define BINS 128
-/* Extents looked at in one bin for the best fit: more finds little and costs every miss.
- */
-#define FIT_LOOKS 16
 /* What BigCache may always hold, within bigcache_bytes: a share of little is not worth a
  * system call. */
 #define SLACK_MIN (4 * HM_MIB)
@@ -21,211 +16,19 @@
 #define COMPOSE_MIN (256 * HM_KIB)
 #define COMPOSE_PART 2
 #define SEAMS_MAX 8192
-/* Cached extents looked at for one that is large enough, the oldest first. */
-#define COMPOSE_LOOKS 16
 /* An extent that grows by at least such a part is moved to where it can have their pages.
  */
 #define MOVE_PART 16
 
-static struct {
-    struct hm_lock lock;
-    uint64_t nonempty[BINS / 64];     /* [L:lock] a bit for each bin */
-    struct hm_big *oldest, *youngest; /* [L:lock] */
-    struct hm_big *unused;            /* [L:lock] descriptors */
-    struct hm_big *_Atomic deferred;  /* [any] freed while fork elsewhere */
-    /* [any] Most live bytes since the last pass of trimming, and between the two before.
-     * An update lost to a race costs a mapping at worst. */
-    _Atomic size_t peak, earlier_peak;
-} big;
-static struct hm_big *bins[BINS] HM_COLD_DATA; /* [L:big.lock] */
-
-struct hm_big_counts hm_big_counts;
-
-HM_ONCE void hm_big_init(void)
-{
-    hm_lock_init(&big.lock, HM_RANK_BIG);
-}
-
-struct hm_lock *hm_big_lock(void)
-{
-    return &big.lock;
-}
-
-static unsigned bin_of(size_t size)
-{
-    size_t granules = size / GRANULE;
-    unsigned log = hm_log2(granules);
-    unsigned quarter = log < 2 ? 0 : (unsigned)(granules >> (log - 2)) & 3;
-    return (unsigned)hm_min(4 * log + quarter, BINS - 1);
-}
-
-static void own(struct hm_big *b)
-{
-    hm_region_pass(b->base, b->size, (hm_owner)b | HM_OWNER_BIG);
-}
-
-/* G4, before its granule has an owner. */
-static void begin_seam(char *at)
-{
-    hm_region_set(at, GRANULE, HM_OWNER_SEAM);
-    hm_add_relaxed(&hm_big_counts.seams, 1);
-}
-
-/* The range is none's. Its seams stay, for the case that it is not unmapped after all. */
-static size_t disown(const struct hm_big *b)
-{
-    return hm_region_pass(b->base, b->size, HM_OWNER_NONE);
-}
-
-/* Descriptors and lists. Callers hold the lock. */
-
-static struct hm_big *descriptor(void)
-{
-    struct hm_big *b = big.unused;
-    if (b != NULL)
-        big.unused = b->next;
-    return b;
-}
-
-static void retire(struct hm_big *b)
-{
-    hm_store_relaxed(&b->life, HM_BIG_UNUSED);
-    b->next = big.unused;
-    big.unused = b;
-}
-
-static void cache_insert(struct hm_big *b)
-{
-    unsigned bin = bin_of(b->size);
-    b->prev = NULL;
-    b->next = bins[bin];
-    if (b->next != NULL)
-        b->next->prev = b;
-    bins[bin] = b;
-    big.nonempty[bin / 64] |= (uint64_t)1 << bin % 64;
-    b->younger = NULL;
-    b->older = big.youngest;
-    if (b->older != NULL)
-        b->older->younger = b;
-    else
-        big.oldest = b;
-    big.youngest = b;
-    hm_store_relaxed(&b->life, HM_BIG_CACHED);
-    hm_add_relaxed(&hm_big_counts.cached_bytes, b->size);
-}
-
-static void cache_remove(struct hm_big *b)
-{
-    unsigned bin = bin_of(b->size);
-    if (b->prev != NULL)
-        b->prev->next = b->next;
-    else
-        bins[bin] = b->next;
-    if (b->next != NULL)
-        b->next->prev = b->prev;
-    if (bins[bin] == NULL)
-        big.nonempty[bin / 64] &= ~((uint64_t)1 << bin % 64);
-    if (b->younger != NULL)
-        b->younger->older = b->older;
-    else
-        big.youngest = b->older;
-    if (b->older != NULL)
-        b->older->younger = b->younger;
-    else
-        big.oldest = b->younger;
-    hm_store_relaxed(&b->life, HM_BIG_UNUSED);
-    hm_sub_relaxed(&hm_big_counts.cached_bytes, b->size);
-}
-
-static struct hm_big *cached_at(const char *addr)
-{
-    hm_owner o = hm_region_get(addr);
-    struct hm_big *b = hm_owner_ptr(o);
-    bool cached =
-        hm_owner_kind(o) == HM_OWNER_BIG && hm_load_relaxed(&b->life) == HM_BIG_CACHED;
-    return cached ? b : NULL;
-}
-
-/* Caches an extent, merged with its neighbours. */
-static void cache_merge(struct hm_big *b)
-{
-    struct hm_big *left = cached_at(b->base - 1), *right = cached_at(b->base + b->size);
-    if (left != NULL && left->base + left->size == b->base) {
-        cache_remove(left);
-        b->base = left->base;
-        b->size += left->size;
-        b->zeroed = b->zeroed && left->zeroed;
-        retire(left);
-        own(b);
-    }
-    if (right != NULL && b->base + b->size == right->base) {
-        cache_remove(right);
-        b->size += right->size;
-        b->zeroed = b->zeroed && right->zeroed;
-        retire(right);
-        own(b);
-    }
-    cache_insert(b);
-}
-
-/* What came while another thread forked: extents freed, and descriptors of none. */
-static HM_HOT void deferred_give(void)
-{
-    if (HM_LIKELY(hm_load_relaxed(&big.deferred) == NULL))
-        return;
-    struct hm_big *b =
-        atomic_exchange_explicit(&big.deferred, NULL, memory_order_acquire);
-    while (b != NULL) {
-        struct hm_big *next = b->next;
-        if (b->size != 0)
-            cache_merge(b);
-        else
-            retire(b);
-        b = next;
-    }
-}
-
-/* The smallest cached extent that holds `size`, or nearly. */
-static struct hm_big *cache_find(size_t size)
-{
-    struct hm_big *best = NULL;
-    unsigned bin = bin_of(size), looks = 0;
-    for (struct hm_big *b = bins[bin]; b != NULL && looks < FIT_LOOKS; b = b->next) {
-        if (b->size >= size && (best == NULL || b->size < best->size))
-            best = b;
-        looks++;
-    }
-    if (best != NULL)
-        return best;
-    for (bin++; bin < BINS; bin = (bin / 64 + 1) * 64) {
-        uint64_t word = big.nonempty[bin / 64] >> bin % 64;
-        if (word != 0)
-            return bins[bin + (unsigned)__builtin_ctzll(word)];
-    }
-    return NULL;
-}
-
-/* Cuts what is beyond `size` off an extent that is in no list, and caches it. */
-static void cut(struct hm_big *b, size_t size, uint64_t freed_at)
-{
-    struct hm_big *rest = b->size > size ? descriptor() : NULL;
-    if (rest == NULL)
-        return;
-    rest->base = b->base + size;
-    rest->size = b->size - size;
-    rest->zeroed = b->zeroed;
-    rest->front = 0;
-    rest->freed_at = freed_at;
-    b->size = size;
-    own(rest);
-    cache_merge(rest);
-}
+/* Most live bytes since the last pass of trimming, and between the two before. [any,
+ * relaxed] An update lost to a race costs a mapping at worst. */
+static _Atomic size_t peak, earlier_peak;
 
 static void count_live(uint64_t more)
 {
     size_t live = (size_t)(hm_add_relaxed(&hm_big_counts.live_bytes, more) + more);
-    if (live > hm_load_relaxed(&big.peak))
-        hm_store_relaxed(&big.peak, live);
+    if (live > hm_load_relaxed(&peak))
+        hm_store_relaxed(&peak, live);
 }
 
 static void set_live(struct hm_big *b)
@@ -240,9 +43,9 @@ static void set_live(struct hm_big *b)
 static HM_HOT size_t cache_bound(void)
 {
     size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
-    size_t peak = hm_max(hm_load_relaxed(&big.peak), hm_load_relaxed(&big.earlier_peak));
-    size_t slack = hm_max(peak / 100 * HM_LIVE(bigcache_share), SLACK_MIN);
-    size_t bound = peak + slack > live ? peak + slack - live : 0;
+    size_t most = hm_max(hm_load_relaxed(&peak), hm_load_relaxed(&earlier_peak));
+    size_t slack = hm_max(most / 100 * HM_LIVE(bigcache_share), SLACK_MIN);
+    size_t bound = most + slack > live ? most + slack - live : 0;
     return hm_min(bound, hm_clamp(HM_LIVE(bigcache_bytes)));
 }
 
@@ -252,44 +55,6 @@ static void keep_to_bound(void)
     size_t bound = cache_bound();
     if (hm_load_relaxed(&hm_big_counts.cached_bytes) > bound)
         hm_big_trim(0, bound);
-}
-
-static void defer(struct hm_big *b)
-{
-    b->next = hm_load_relaxed(&big.deferred);
-    /* Release pairs with the acquire in deferred_give. */
-    while (!atomic_compare_exchange_weak_explicit(
-        &big.deferred, &b->next, b, memory_order_release, memory_order_relaxed))
-        ;
-}
-
-/* A descriptor that describes nothing any more. */
-static void drop_descriptor(struct hm_big *b)
-{
-    b->size = 0;
-    if (!hm_lock_acquire(&big.lock)) {
-        defer(b);
-        return;
-    }
-    retire(b);
-    hm_lock_release(&big.lock);
-}
-
-/* Two descriptors in reserve let every operation under the lock split what it must. */
-static bool descriptors_ready(void)
-{
-    while (big.unused == NULL || big.unused->next == NULL) {
-        hm_lock_release(&big.lock);
-        struct hm_big *b = hm_meta_new(sizeof *b);
-        if (b == NULL)
-            return false;
-        if (!hm_lock_acquire(&big.lock)) {
-            defer(b);
-            return false;
-        }
-        retire(b);
-    }
-    return true;
 }
 
 /* The block is a mapping of its own, its descriptor in front. It is unmapped when
@@ -336,7 +101,7 @@ static void describe(struct hm_big *b, char *base, size_t size, bool zeroed)
     b->zeroed = zeroed;
     b->front = 0;
     b->freed_at = hm_load_relaxed(&hm_clock);
-    own(b);
+    hm_big_own(b);
 }
 
 /* Maps a new extent. Its descriptor is the caller's. */
@@ -349,36 +114,9 @@ static bool map_extent(struct hm_big *b, size_t size, size_t align)
         hm_os_unmap(base, size);
         return false;
     }
-    begin_seam(base);
+    hm_big_begin_seam(base);
     describe(b, base, size, true);
     return true;
-}
-
-/* Takes an extent out of the cache whose pages shall be moved, cut to `most`. */
-static struct hm_big *take_for_pages(size_t most)
-{
-    if (!hm_lock_acquire(&big.lock) || !descriptors_ready())
-        return NULL;
-    struct hm_big *b = big.oldest;
-    for (int looks = 1; b != NULL && b->size < COMPOSE_MIN; looks++)
-        b = looks < COMPOSE_LOOKS ? b->younger : NULL;
-    if (b != NULL) {
-        cache_remove(b);
-        cut(b, most, b->freed_at);
-    }
-    hm_lock_release(&big.lock);
-    return b;
-}
-
-/* Puts an extent that is in no list into the cache. */
-static void cache_again(struct hm_big *b)
-{
-    if (!hm_lock_acquire(&big.lock)) {
-        defer(b);
-        return;
-    }
-    cache_merge(b);
-    hm_lock_release(&big.lock);
 }
 
 /* Unmaps an extent that is in no list, or at least takes its memory. Returns the bytes
@@ -388,16 +126,16 @@ static size_t unmap_extent(struct hm_big *b)
 {
     size_t size = b->size;
     bool purged = b->zeroed;
-    size_t seams = disown(b);
+    size_t seams = hm_big_disown(b);
     if (hm_os_unmap(b->base, size)) {
         hm_sub_relaxed(&hm_big_counts.seams, seams);
-        drop_descriptor(b);
+        hm_bigcache_drop(b);
         return size;
     }
-    own(b);
+    hm_big_own(b);
     b->zeroed = purged || hm_os_purge(b->base, size);
     size_t bytes = b->zeroed > purged ? size : 0;
-    cache_again(b);
+    hm_bigcache_put(b);
     return bytes;
 }
 
@@ -446,7 +184,7 @@ static void space_abandon(struct space *s)
 /* Moves the pages of a cached extent that is in no list. */
 static bool space_move(struct space *s, struct hm_big *b)
 {
-    disown(b); /* G1 */
+    hm_big_disown(b); /* G1 */
     while (b->size > 0) {
         size_t run = hm_region_run(b->base, b->size);
         bool seam = (hm_region_get(b->base) & HM_OWNER_SEAM) != 0;
@@ -455,7 +193,7 @@ static bool space_move(struct space *s, struct hm_big *b)
             return false;
         }
         hm_sub_relaxed(&hm_big_counts.seams, seam);
-        begin_seam(s->base + s->filled);
+        hm_big_begin_seam(s->base + s->filled);
         s->filled += run;
         b->base += run;
         b->size -= run;
@@ -468,18 +206,19 @@ static bool space_move(struct space *s, struct hm_big *b)
 static bool space_fill(struct space *s)
 {
     struct hm_big *b;
-    while (s->filled < s->size && (b = take_for_pages(s->size - s->filled)) != NULL) {
+    while (s->filled < s->size &&
+           (b = hm_bigcache_take(s->size - s->filled, COMPOSE_MIN)) != NULL) {
         if (!space_move(s, b)) {
             unmap_extent(b); /* nor would it be moved the next time */
             return false;
         }
-        drop_descriptor(b);
+        hm_bigcache_drop(b);
     }
     if (s->filled == s->size)
         return true;
     if (!hm_os_commit(s->base + s->filled, s->size - s->filled))
         return false;
-    begin_seam(s->base + s->filled);
+    hm_big_begin_seam(s->base + s->filled);
     s->filled = s->size;
     return true;
 }
@@ -510,7 +249,7 @@ static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
         keep_to_bound();
         return b->base;
     }
-    drop_descriptor(b);
+    hm_bigcache_drop(b);
     return NULL;
 }
 
@@ -520,21 +259,21 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
         return NULL;
     size = hm_round_up(hm_max(size, 1), GRANULE);
     *zeroed = true;
-    if (!hm_lock_acquire(&big.lock))
+    if (!hm_lock_acquire(hm_big_lock()))
         return hm_big_take_detour(size, align);
-    if (!descriptors_ready())
+    if (!hm_bigcache_ready())
         return hm_big_take_detour(size, align);
-    deferred_give();
-    struct hm_big *b = align > GRANULE ? NULL : cache_find(size);
+    hm_bigcache_collect();
+    struct hm_big *b = align > GRANULE ? NULL : hm_bigcache_find(size);
     if (b == NULL) {
-        b = descriptor();
-        hm_lock_release(&big.lock);
+        b = hm_bigcache_descriptor();
+        hm_lock_release(hm_big_lock());
         return take_new(b, size, align, zeroed);
     }
-    cache_remove(b);
-    cut(b, size, b->freed_at);
+    hm_bigcache_remove(b);
+    hm_bigcache_cut(b, size, b->freed_at);
     *zeroed = b->zeroed;
-    hm_lock_release(&big.lock);
+    hm_lock_release(hm_big_lock());
     hm_add_relaxed(&hm_big_counts.hits, 1);
     set_live(b);
     return b->base;
@@ -557,13 +296,7 @@ bool hm_big_give(struct hm_big *b)
         unmap_extent(b);
         return true;
     }
-    if (!hm_lock_acquire(&big.lock)) {
-        defer(b);
-        return true;
-    }
-    deferred_give();
-    cache_merge(b);
-    hm_lock_release(&big.lock);
+    hm_bigcache_put(b);
     keep_to_bound();
     return true;
 }
@@ -571,8 +304,8 @@ bool hm_big_give(struct hm_big *b)
 HM_HOT size_t hm_big_trim_due(uint64_t deadline)
 {
     size_t live = (size_t)hm_load_relaxed(&hm_big_counts.live_bytes);
-    hm_store_relaxed(&big.earlier_peak, hm_load_relaxed(&big.peak));
-    hm_store_relaxed(&big.peak, live);
+    hm_store_relaxed(&earlier_peak, hm_load_relaxed(&peak));
+    hm_store_relaxed(&peak, live);
     return hm_big_trim(deadline, cache_bound());
 }
 
@@ -580,15 +313,15 @@ HM_HOT size_t hm_big_trim(uint64_t deadline, size_t keep)
 {
     size_t bytes = 0;
     for (;;) {
-        if (!hm_lock_acquire(&big.lock))
+        if (!hm_lock_acquire(hm_big_lock()))
             return bytes;
-        deferred_give();
-        struct hm_big *b = big.oldest;
+        hm_bigcache_collect();
+        struct hm_big *b = hm_bigcache_oldest();
         bool due = b != NULL && (b->freed_at <= deadline ||
                                  hm_load_relaxed(&hm_big_counts.cached_bytes) > keep);
         if (due)
-            cache_remove(b);
-        hm_lock_release(&big.lock);
+            hm_bigcache_remove(b);
+        hm_lock_release(hm_big_lock());
         size_t done = due ? unmap_extent(b) : 0;
         if (done == 0) /* nothing due, or the system refuses */
             return bytes;
@@ -596,27 +329,12 @@ HM_HOT size_t hm_big_trim(uint64_t deadline, size_t keep)
     }
 }
 
-/* Absorbs a cached right neighbour, as far as needed. Caller holds the lock. */
-static bool absorb(struct hm_big *b, size_t size)
-{
-    struct hm_big *right = cached_at(b->base + b->size);
-    if (right == NULL || right->base != b->base + b->size || b->size + right->size < size)
-        return false;
-    uint64_t freed_at = right->freed_at;
-    cache_remove(right);
-    cut(right, size - b->size, freed_at);
-    b->size += right->size;
-    retire(right);
-    own(b);
-    return true;
-}
-
 static bool grow_into_neighbour(struct hm_big *b, size_t size)
 {
-    if (!hm_lock_acquire(&big.lock) || !descriptors_ready())
+    if (!hm_lock_acquire(hm_big_lock()) || !hm_bigcache_ready())
         return false;
-    bool done = absorb(b, size);
-    hm_lock_release(&big.lock);
+    bool done = hm_bigcache_absorb(b, size);
+    hm_lock_release(hm_big_lock());
     return done;
 }
 
@@ -660,7 +378,7 @@ static bool move_live(struct space *s, char *from)
             s->gap = run;
             return false;
         }
-        begin_seam(to);
+        hm_big_begin_seam(to);
     }
     if (!whole)
         hm_os_unmap(from, s->size);
@@ -678,20 +396,20 @@ static bool move(struct hm_big *b, size_t size)
         return false;
     if (!can_compose(more) && hm_region_run(b->base, before) == before) {
         /* By one call, so that it stays one mapping. */
-        seams = disown(b); /* G1 */
+        seams = hm_big_disown(b); /* G1 */
         if (!hm_os_move(b->base, before, all.base, size)) {
-            own(b);
+            hm_big_own(b);
             return false;
         }
-        begin_seam(all.base);
+        hm_big_begin_seam(all.base);
     } else {
         struct space front = {all.base, before, 0, 0};
         struct space rest = {all.base + before, more, 0, 0};
         bool ok = space_fill(&rest);
-        seams = ok ? disown(b) : 0;
+        seams = ok ? hm_big_disown(b) : 0;
         if (!ok || !move_live(&front, b->base)) {
             if (ok)
-                own(b);
+                hm_big_own(b);
             space_abandon(&front);
             space_abandon(&rest);
             return false;
@@ -700,7 +418,7 @@ static bool move(struct hm_big *b, size_t size)
     hm_sub_relaxed(&hm_big_counts.seams, seams);
     b->base = all.base;
     b->size = size;
-    own(b);
+    hm_big_own(b);
     return true;
 }
 
@@ -716,13 +434,13 @@ static bool grow(struct hm_big *b, size_t size)
 
 static void shrink(struct hm_big *b, size_t size)
 {
-    if (!hm_lock_acquire(&big.lock))
+    if (!hm_lock_acquire(hm_big_lock()))
         return;
-    if (!descriptors_ready())
+    if (!hm_bigcache_ready())
         return;
     b->zeroed = false;
-    cut(b, size, hm_load_relaxed(&hm_clock));
-    hm_lock_release(&big.lock);
+    hm_bigcache_cut(b, size, hm_load_relaxed(&hm_clock));
+    hm_lock_release(hm_big_lock());
 }
 
 void *hm_big_resize(struct hm_big *b, size_t size)

@@ -110,17 +110,15 @@ HM_INLINE bool is_on(void)
     return HM_LIKELY(hm_load_acquire(&on)) || hm_heap_is_on();
 }
 
-/* The calling thread's cache, or NULL (tcache.h). Its first slow paths are looked at:
- * `freed` is a block of a slab whose state is 0 already, or NULL. Where they come from may
- * have the thread change its cache for another. */
+/* The calling thread's cache, or NULL. `freed` is a block of a slab whose state is 0, or
+ * NULL; at first it may have the thread change its cache for another. */
 static struct hm_tcache *cache(const void *freed)
 {
     struct hm_tcache *tc = hm_tcache_self->cache;
     if (HM_UNLIKELY(tc == NULL))
         tc = hm_tcache_start(freed);
-    if (tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle)))
-        tc = hm_tcache_look(tc, freed);
-    return tc;
+    bool look = tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle));
+    return look ? hm_tcache_look(tc, freed) : tc;
 }
 
 /* Allocation. */
@@ -460,22 +458,19 @@ static HM_COLD void *allocate_hardened(struct hm_tcache *tc, size_t size, size_t
 
 static void release(const struct found *f, void *p, const char *call, const void *caller)
 {
+    if (hm_opt.zero_on_free && !hm_harden_on)
+        memset(p, 0, slot_size(f, p));
     if (HM_UNLIKELY(hm_harden_on)) {
         release_hardened(f, p, call);
+    } else if (f->big != NULL) {
+        if (!hm_big_give(f->big))
+            misuse(p, call);
+    } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls) {
+        misuse(p, call); /* another thread freed it since find() */
+    } else if (f->cls == HM_STATE_MEDIUM) {
+        hm_medium_give(p);
     } else {
-        if (hm_opt.zero_on_free)
-            memset(p, 0, slot_size(f, p));
-        if (f->big != NULL) {
-            if (!hm_big_give(f->big))
-                misuse(p, call);
-        } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) !=
-                   f->cls) {
-            misuse(p, call); /* another thread freed it since find() */
-        } else if (f->cls == HM_STATE_MEDIUM) {
-            hm_medium_give(p);
-        } else {
-            hm_tcache_give(cache(p), f->cls, p, f->state);
-        }
+        hm_tcache_give(cache(p), f->cls, p, f->state);
     }
     hm_trim_tick(hm_tcache_self->cache);
     /* Not only when the tick looks at the clock: what is freed now may be all that the

@@ -9,6 +9,8 @@ HM_SOURCES = \
 	src/base.h \
 	src/big.c \
 	src/big.h \
+	src/bigcache.c \
+	src/bigcache.h \
 	src/bits.c \
 	src/bits.h \
 	src/canary.c \

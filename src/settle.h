@@ -50,8 +50,8 @@ HM_INLINE bool hm_settle_is_looking(const struct hm_settle *s)
  * and what the bins hold belongs elsewhere. */
 bool hm_settle_look(struct hm_settle *s, const void *freed);
 
-/* The thread goes on with a cache of the home that is its own since the last look; that of
- * `from` was filled while it was `before`. */
+/* The thread goes on with a cache of the home that is its own since the last look; that
+ * of `from` was filled while it was `before`. */
 void hm_settle_swap(struct hm_settle *from, struct hm_settle *to, unsigned before);
 
 /* Whether there is something to be waited for. */
