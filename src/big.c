@@ -202,8 +202,8 @@ static bool space_move(struct space *s, struct hm_big *b)
 }
 
 /* Fills space with the pages of cached extents, the oldest first, as far as there are
- * some, and with new memory. */
-static bool space_fill(struct space *s)
+ * some, *old bytes, and with new memory. */
+static bool space_fill(struct space *s, size_t *old)
 {
     struct hm_big *b;
     while (s->filled < s->size &&
@@ -214,6 +214,7 @@ static bool space_fill(struct space *s)
         }
         hm_bigcache_drop(b);
     }
+    *old = s->filled;
     if (s->filled == s->size)
         return true;
     if (!hm_os_commit(s->base + s->filled, s->size - s->filled))
@@ -223,14 +224,18 @@ static bool space_fill(struct space *s)
     return true;
 }
 
-/* Makes an extent of cached ones, none of which is large enough. */
-static bool compose(struct hm_big *b, size_t size)
+/* Makes an extent of cached ones, none of which is large enough. With `zero` it reads as
+ * zero: what is new in it does without being touched. */
+static bool compose(struct hm_big *b, size_t size, bool zero)
 {
     struct space s;
     if (!can_compose(size) || !space_reserve(&s, size))
         return false;
-    if (space_fill(&s)) {
-        describe(b, s.base, size, false);
+    size_t old;
+    if (space_fill(&s, &old)) {
+        if (zero)
+            memset(s.base, 0, old);
+        describe(b, s.base, size, zero);
         return true;
     }
     space_abandon(&s);
@@ -240,7 +245,8 @@ static bool compose(struct hm_big *b, size_t size)
 static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
 {
     hm_add_relaxed(&hm_big_counts.misses, 1);
-    bool ok = (align <= GRANULE && compose(b, size)) || map_extent(b, size, align);
+    bool ok = align <= GRANULE && compose(b, size, *zeroed);
+    ok = ok || map_extent(b, size, align);
     if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
         ok = map_extent(b, size, align);
     if (ok) {
@@ -258,11 +264,10 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     if (size > PTRDIFF_MAX - GRANULE || align > PTRDIFF_MAX / 2)
         return NULL;
     size = hm_round_up(hm_max(size, 1), GRANULE);
-    *zeroed = true;
-    if (!hm_lock_acquire(hm_big_lock()))
+    if (!hm_lock_acquire(hm_big_lock()) || !hm_bigcache_ready()) {
+        *zeroed = true;
         return hm_big_take_detour(size, align);
-    if (!hm_bigcache_ready())
-        return hm_big_take_detour(size, align);
+    }
     hm_bigcache_collect();
     struct hm_big *b = align > GRANULE ? NULL : hm_bigcache_find(size);
     if (b == NULL) {
@@ -405,7 +410,8 @@ static bool move(struct hm_big *b, size_t size)
     } else {
         struct space front = {all.base, before, 0, 0};
         struct space rest = {all.base + before, more, 0, 0};
-        bool ok = space_fill(&rest);
+        size_t old;
+        bool ok = space_fill(&rest, &old);
         seams = ok ? hm_big_disown(b) : 0;
         if (!ok || !move_live(&front, b->base)) {
             if (ok)

@@ -12,7 +12,8 @@
 
 #include "bigcache.h"
 
-/* A block of at least `size` bytes, aligned to `align` (a power of two). *zeroed tells
+/* A block of at least `size` bytes, aligned to `align` (a power of two). *zeroed: whether
+ * it should read as zero, if that touches no page that need not be; afterwards it tells
  * whether it reads as zero. NULL: out of memory. */
 void *hm_big_take(size_t size, size_t align, bool *zeroed);
 /* The same without any lock, for any size, at the cost of system calls: a detour. For

@@ -144,17 +144,17 @@ static unsigned while_cold(unsigned cls)
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
-/* One attempt. *zeroed is set when the block is known to read as zero. */
+/* One attempt. *zeroed: whether the block should, and does, read as zero. */
 static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
 {
     unsigned shard = tc != NULL ? tc->shard : 0;
-    *zeroed = false;
     unsigned cls = hm_class_of(size);
     /* Blocks of a slab are aligned to their size's largest power of two, up to a unit. */
     while (cls != 0 && cls < HM_CLASSES && (hm_classes[cls].size & (align - 1)) != 0)
         cls++;
     if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT) {
         cls = while_cold(cls);
+        *zeroed = false;
         if (tc != NULL) {
             hm_tcache_count(&tc->wanted, size);
             hm_tcache_count(&tc->granted, hm_classes[cls].size);
@@ -207,7 +207,7 @@ static void *allocate(size_t size, size_t align, bool *zeroed, const void *calle
 
 void *hm_heap_malloc(size_t size, const void *caller)
 {
-    bool zeroed;
+    bool zeroed = false;
     if (!is_on())
         return hm_next_malloc(size);
     return allocate(size, HM_ALIGNMENT, &zeroed, caller);
@@ -215,7 +215,7 @@ void *hm_heap_malloc(size_t size, const void *caller)
 
 void *hm_heap_calloc(size_t size)
 {
-    bool zeroed;
+    bool zeroed = true;
     if (!is_on())
         return hm_next_calloc(size);
     void *block = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
@@ -224,7 +224,7 @@ void *hm_heap_calloc(size_t size)
 
 void *hm_heap_memalign(size_t align, size_t size)
 {
-    bool zeroed;
+    bool zeroed = false;
     if (!is_on())
         return hm_next_memalign(align, size);
     return allocate(size, hm_max(align, HM_ALIGNMENT), &zeroed, NULL);
@@ -557,7 +557,7 @@ void *hm_heap_realloc(void *p, size_t size)
     } else if (resize_in_place(&f, p, size, have)) {
         return p;
     }
-    bool zeroed;
+    bool zeroed = false;
     int saved = errno;
     void *to = allocate(size, HM_ALIGNMENT, &zeroed, NULL);
     if (to == NULL && size <= have) {

@@ -4,12 +4,16 @@
 #include "meta.h"
 #include "tcache.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 /* Destructors of thread-specific data run in up to PTHREAD_DESTRUCTOR_ITERATIONS (4)
  * rounds; others may free in each, so a cache is parked in the last. In that,
  * ThreadSanitizer takes its own view of the thread down: one less. */
 #define EXIT_ROUNDS (HM_TSAN ? 2 : 3)
+
+/* Parked caches looked at for one of a home. */
+#define PARKED_LOOKS 32
 
 static struct {
     struct hm_lock lock;
@@ -100,17 +104,25 @@ static void retire(struct hm_tcache *tc)
         &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
 }
 
-/* False: fork elsewhere. *unparked NULL: none is parked, or none of this home. */
+static bool suits(const struct hm_tcache *tc, unsigned home)
+{
+    return !hm_load_acquire(&tc->withheld) &&
+           (home == HM_HOME_NONE || tc->settle.home == home);
+}
+
+/* False: fork elsewhere. *unparked NULL: none is parked, or none of this home among those
+ * parked last. */
 static bool unpark(struct hm_tcache **unparked, unsigned home)
 {
     if (!hm_lock_acquire(&threads.lock))
         return false;
     park_orphans();
     struct hm_tcache **link = &threads.parked;
-    while (*link != NULL && (hm_load_acquire(&(*link)->withheld) ||
-                             (home != HM_HOME_NONE && (*link)->settle.home != home)))
-        link = &(*link)->next_parked;
-    struct hm_tcache *tc = *link;
+    unsigned looks = home == HM_HOME_NONE ? UINT_MAX : PARKED_LOOKS;
+    for (; *link != NULL && !suits(*link, home); link = &(*link)->next_parked)
+        if (--looks == 0)
+            break;
+    struct hm_tcache *tc = looks > 0 ? *link : NULL;
     if (tc != NULL) {
         *link = tc->next_parked;
         hm_store_relaxed(&tc->parked, false);

@@ -8,7 +8,7 @@
 
 static char *take(size_t size)
 {
-    bool zeroed;
+    bool zeroed = false;
     char *p = hm_big_take(size, HM_ALIGNMENT, &zeroed);
 
     REQUIRE(p != NULL && (!zeroed || all_bytes(p, size, 0)));
@@ -88,7 +88,7 @@ IN_CHILD(a_block_is_whole_granules_and_owns_them)
 
 IN_CHILD(any_alignment_can_be_had)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(CONF);
     for (size_t align = HM_ALIGNMENT; align <= (WIDE ? HM_GIB : 16 * HM_MIB); align *= 2) {
@@ -103,7 +103,7 @@ IN_CHILD(any_alignment_can_be_had)
 
 IN_CHILD(absurd_sizes_are_refused)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(CONF);
     REQUIRE(hm_big_take(SIZE_MAX, 16, &zeroed) == NULL);
@@ -132,7 +132,7 @@ IN_CHILD(what_was_given_is_not_live)
 
 IN_CHILD(zeroed_is_said_of_fresh_memory_only)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(CONF);
     char *p = hm_big_take(4 * G, 16, &zeroed);
@@ -358,7 +358,7 @@ static void walls_stand(void)
 
 IN_CHILD(an_extent_is_composed_of_cached_ones)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(KEEPS_ALL);
     cache_parts();
@@ -393,6 +393,22 @@ IN_CHILD(an_extent_is_composed_of_cached_ones)
     walls_stand();
 }
 
+IN_CHILD(what_shall_read_as_zero_does_and_its_new_part_is_not_touched)
+{
+    bool zeroed = true;
+
+    layers_up(KEEPS_ALL);
+    cache_parts();
+    size_t resident = resident_bytes();
+    uint64_t before = moves();
+    char *p = hm_big_take(2 * PARTS * PART * G, 16, &zeroed);
+
+    REQUIRE(p != NULL && zeroed && moves() == before + PARTS && cached() == 0);
+    REQUIRE(HM_TEST_SANITIZED || resident_bytes() < resident + PART * G);
+    REQUIRE(all_bytes(p, 2 * PARTS * PART * G, 0));
+    walls_stand();
+}
+
 IN_CHILD(only_as_much_as_is_needed_is_moved)
 {
     layers_up(KEEPS_ALL);
@@ -406,7 +422,7 @@ IN_CHILD(only_as_much_as_is_needed_is_moved)
 
 IN_CHILD(little_that_is_cached_stays_where_it_is)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(KEEPS_ALL);
     cache_parts();
@@ -620,7 +636,7 @@ IN_CHILD(what_cannot_grow_is_unchanged)
 
 IN_CHILD(without_memory_the_cache_is_emptied_and_then_the_answer_is_null)
 {
-    bool zeroed;
+    bool zeroed = false;
     struct rlimit limit;
 
     NEED_NO_EMULATOR("limits");
@@ -645,7 +661,7 @@ IN_CHILD(what_cannot_be_unmapped_is_purged_and_trimming_ends)
 {
     static const int calls[] = {SYS_munmap};
     char *blocks[5], *walls[5];
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(CONF);
     char *whole = take(50 * G);
@@ -710,7 +726,7 @@ static void *hold_as_a_fork_does(void *unused)
 IN_CHILD(while_another_thread_forks_blocks_are_detours)
 {
     pthread_t thread;
-    bool zeroed;
+    bool zeroed = false;
 
     layers_up(CONF);
     char *before = take(4 * G), *moved = take(4 * G);
@@ -832,6 +848,7 @@ int main(void)
         cmocka_unit_test(without_bigcache_nothing_is_kept),
         cmocka_unit_test(the_old_goes_and_the_young_stays),
         cmocka_unit_test(an_extent_is_composed_of_cached_ones),
+        cmocka_unit_test(what_shall_read_as_zero_does_and_its_new_part_is_not_touched),
         cmocka_unit_test(only_as_much_as_is_needed_is_moved),
         cmocka_unit_test(little_that_is_cached_stays_where_it_is),
         cmocka_unit_test(nothing_is_composed_with_too_many_seams),

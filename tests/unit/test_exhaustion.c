@@ -142,13 +142,13 @@ static void grow_and_shrink(struct slot *s)
 /* What is cached, in parts, makes a block that is larger than each, and has it grow. */
 static void compose(struct slot *s)
 {
-    for (size_t i = 0; i < 8; i++)
-        take(&s[i], i % 2 == 0 ? 3000000 : 300000);
-    for (size_t i = 0; i < 8; i += 2)
+    for (size_t i = 0; i < 6; i++)
+        take(&s[i], i % 2 == 0 ? 400000 : 300000);
+    for (size_t i = 0; i < 6; i += 2)
         drop(&s[i]);
-    take(s, 8500000);
-    resize(s, 12500000);
-    resize(s, 20000000);
+    take(s, 800000);
+    resize(s, 1300000);
+    drop(s);
 }
 
 static void drop_all(void)
@@ -159,12 +159,12 @@ static void drop_all(void)
 
 static void script(void)
 {
+    compose(&slots[93]); /* while BigCache is empty */
     take_all(0);
     for (size_t align = 32; align <= 2 * MIB; align *= 4)
         take_aligned(&slots[90], align, align / 2 + 1);
     take_aligned(&slots[91], 512 * KIB, 300000);
     grow_and_shrink(&slots[92]);
-    compose(&slots[93]);
     pthread_t id;
     REQUIRE(pthread_create(&id, NULL, use_in_a_thread, NULL) == 0);
     REQUIRE(pthread_join(id, NULL) == 0);

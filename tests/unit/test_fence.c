@@ -87,7 +87,7 @@ IN_CHILD(nothing_has_fences_without_the_option)
 /* Every size and alignment has a place in a SuperSlab that is mapped for it. */
 IN_CHILD(medium_blocks_have_a_place_all_the_same)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     fences_up(FENCED);
     for (size_t size = 1; size <= hm_medium_max(); size += HM_UNIT / 2 + 1)
@@ -105,7 +105,7 @@ IN_CHILD(medium_blocks_have_a_place_all_the_same)
 /* The block in front grows into no fence. */
 IN_CHILD(a_run_grows_up_to_a_fence)
 {
-    bool zeroed;
+    bool zeroed = false;
 
     fences_up(FENCED);
     NEED_SMALL_PAGES;
