@@ -2,7 +2,7 @@
 #include "big.h"
 #include "option.h"
 #include "os.h"
-#include "superslab.h"
+#include "sys.h"
 
 #include <string.h>
 
@@ -100,7 +100,6 @@ static void describe(struct hm_big *b, char *base, size_t size, bool zeroed)
     b->size = size;
     b->zeroed = zeroed;
     b->front = 0;
-    b->freed_at = hm_load_relaxed(&hm_clock);
     hm_big_own(b);
 }
 
@@ -147,17 +146,17 @@ static bool can_compose(size_t size)
            hm_load_relaxed(&hm_big_counts.seams) <= SEAMS_MAX;
 }
 
-/* Space that is being filled with memory. Behind what is, a call that failed may have
- * left a gap. */
+/* Space that is being filled with memory: first `old` bytes of pages that were in use
+ * before. Behind what is filled, a call that failed may have left a gap. */
 struct space {
     char *base;
-    size_t size, filled, gap;
+    size_t size, filled, old, gap;
 };
 
 /* Space for an extent, without owners or seams. */
 static bool space_reserve(struct space *s, size_t size)
 {
-    *s = (struct space){hm_os_reserve(size, GRANULE), size, 0, 0};
+    *s = (struct space){.base = hm_os_reserve(size, GRANULE), .size = size};
     if (s->base == NULL)
         return false;
     if (clear(s->base, size))
@@ -202,8 +201,8 @@ static bool space_move(struct space *s, struct hm_big *b)
 }
 
 /* Fills space with the pages of cached extents, the oldest first, as far as there are
- * some, *old bytes, and with new memory. */
-static bool space_fill(struct space *s, size_t *old)
+ * some, and with new memory. */
+static bool space_fill(struct space *s)
 {
     struct hm_big *b;
     while (s->filled < s->size &&
@@ -214,7 +213,7 @@ static bool space_fill(struct space *s, size_t *old)
         }
         hm_bigcache_drop(b);
     }
-    *old = s->filled;
+    s->old = s->filled;
     if (s->filled == s->size)
         return true;
     if (!hm_os_commit(s->base + s->filled, s->size - s->filled))
@@ -231,10 +230,9 @@ static bool compose(struct hm_big *b, size_t size, bool zero)
     struct space s;
     if (!can_compose(size) || !space_reserve(&s, size))
         return false;
-    size_t old;
-    if (space_fill(&s, &old)) {
+    if (space_fill(&s)) {
         if (zero)
-            memset(s.base, 0, old);
+            memset(s.base, 0, s.old);
         describe(b, s.base, size, zero);
         return true;
     }
@@ -408,10 +406,9 @@ static bool move(struct hm_big *b, size_t size)
         }
         hm_big_begin_seam(all.base);
     } else {
-        struct space front = {all.base, before, 0, 0};
-        struct space rest = {all.base + before, more, 0, 0};
-        size_t old;
-        bool ok = space_fill(&rest, &old);
+        struct space front = {.base = all.base, .size = before};
+        struct space rest = {.base = all.base + before, .size = more};
+        bool ok = space_fill(&rest);
         seams = ok ? hm_big_disown(b) : 0;
         if (!ok || !move_live(&front, b->base)) {
             if (ok)

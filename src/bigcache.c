@@ -26,7 +26,7 @@ HM_ONCE void hm_big_init(void)
     hm_lock_init(&cache.lock, HM_RANK_BIG);
 }
 
-struct hm_lock *hm_big_lock(void)
+HM_HOT struct hm_lock *hm_big_lock(void)
 {
     return &cache.lock;
 }
@@ -55,7 +55,7 @@ size_t hm_big_disown(const struct hm_big *b)
     return hm_region_pass(b->base, b->size, HM_OWNER_NONE);
 }
 
-struct hm_big *hm_bigcache_oldest(void)
+HM_HOT struct hm_big *hm_bigcache_oldest(void)
 {
     return cache.oldest;
 }

@@ -141,7 +141,9 @@ struct hm_tcache *hm_tcache_start(const void *freed)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
     hm_add_relaxed(&hm_tcache_threads, 1);
-    unsigned home = freed != NULL ? hm_load_relaxed(&hm_slab_of(freed)->home) : 0;
+    unsigned home = HM_HOME_NONE;
+    if (freed != NULL)
+        home = hm_load_relaxed(&hm_slab_of(freed)->home);
     struct hm_tcache *tc = NULL;
     bool held = !unpark(&tc, home);
     if (!held && tc == NULL && home != HM_HOME_NONE)
