@@ -375,7 +375,7 @@ static void check_cache(struct hm_tcache *tc)
 
 static void check_parked(struct hm_lock *lock)
 {
-    struct hm_tcache *tc = hm_tcache_self->cache;
+    struct hm_tcache *tc = hm_self.cache;
     if (tc == NULL || !hm_lock_acquire(lock))
         return;
     for (tc = tc->next; tc != NULL; tc = tc->next)
@@ -486,8 +486,8 @@ static void check_sums(void)
 
 static void check_layers(void)
 {
-    if (hm_tcache_self->cache != NULL)
-        check_cache(hm_tcache_self->cache);
+    if (hm_self.cache != NULL)
+        check_cache(hm_self.cache);
     hm_tcache_fork(check_parked);
     hm_slab_fork(count_partials);
     hm_slab_fork(check_partial_lists);

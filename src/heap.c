@@ -3,11 +3,11 @@
 #include "big.h"
 #include "canary.h"
 #include "conf.h"
-#include "fail.h"
 #include "harden.h"
 #include "helper.h"
 #include "medium.h"
 #include "meta.h"
+#include "misuse.h"
 #include "next.h"
 #include "option.h"
 #include "os.h"
@@ -114,9 +114,9 @@ HM_INLINE bool is_on(void)
  * NULL; at first it may have the thread change its cache for another. */
 static struct hm_tcache *cache(const void *freed)
 {
-    struct hm_tcache *tc = hm_tcache_self->cache;
+    struct hm_tcache *tc = hm_self.cache;
     if (HM_UNLIKELY(tc == NULL))
-        tc = hm_tcache_start(freed);
+        tc = hm_tcache_await(freed);
     bool look = tc != NULL && HM_UNLIKELY(hm_settle_is_looking(&tc->settle));
     return look ? hm_tcache_look(tc, freed) : tc;
 }
@@ -128,17 +128,24 @@ static struct hm_tcache *cache(const void *freed)
  * bin. Not where a block's class has to tell what was asked for. */
 #define COARSE_BYTES 512
 #define COARSE_CLASSES (HM_SMALL_CLASSES + 8) /* up to 2 KiB */
+#define LINE_CLASS (HM_CACHE_LINE >> HM_SMALL_SHIFT)
 
-static unsigned while_cold(unsigned cls)
+/* So are blocks that a thread takes one by one, for its neighbours in a slab are others',
+ * and these shall be in other cache lines. */
+static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
 {
     /* Of the finer class, in units of its granularity, 16 bytes. */
     static _Atomic uint8_t taken[COARSE_CLASSES + 1];
     if (cls > COARSE_CLASSES)
         return cls;
     unsigned before = hm_load_relaxed(&taken[cls]);
-    if (HM_LIKELY(before >= COARSE_BYTES / 16) || hm_harden_on || hm_opt.check_sized)
+    bool cold = before < COARSE_BYTES / 16, alone = tc == NULL && cls < LINE_CLASS;
+    if (HM_LIKELY(!cold && !alone) || hm_harden_on || hm_opt.check_sized)
         return cls;
-    hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
+    if (cold)
+        hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
+    if (alone)
+        return LINE_CLASS;
     if (cls > HM_SMALL_CLASSES)
         return COARSE_CLASSES;
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
@@ -147,13 +154,12 @@ static unsigned while_cold(unsigned cls)
 /* One attempt. *zeroed: whether the block should, and does, read as zero. */
 static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
 {
-    unsigned shard = tc != NULL ? tc->shard : 0;
     unsigned cls = hm_class_of(size);
     /* Blocks of a slab are aligned to their size's largest power of two, up to a unit. */
     while (cls != 0 && cls < HM_CLASSES && (hm_classes[cls].size & (align - 1)) != 0)
         cls++;
     if (cls != 0 && cls < HM_CLASSES && align <= HM_UNIT) {
-        cls = while_cold(cls);
+        cls = while_cold(tc, cls);
         *zeroed = false;
         if (tc != NULL) {
             hm_tcache_count(&tc->wanted, size);
@@ -162,7 +168,7 @@ static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
         return hm_tcache_take(tc, cls);
     }
     if (size <= hm_medium_max() && align <= hm_medium_max())
-        return hm_medium_take(shard, size, align, zeroed);
+        return hm_medium_take(hm_self.shard, size, align, zeroed);
     return hm_big_take(size, align, zeroed);
 }
 
@@ -253,61 +259,6 @@ struct found {
     struct hm_guarded *guarded; /* or this */
 };
 
-static noreturn void misuse_inside(const void *p, const char *call, bool live,
-                                   size_t size, size_t offset)
-{
-    hm_fail_misuse(call, p, "inside a %s block of %zu bytes, offset %zu",
-                   live ? "live" : "free", size, offset);
-}
-
-static noreturn void misuse_in_superslab(struct hm_superslab *ss, const char *p,
-                                         const char *call)
-{
-    struct hm_slab *run = hm_superslab_slab_of(ss, p);
-    size_t offset = (size_t)(p - run->base), start = 0;
-    size_t size = (size_t)run->units << HM_UNIT_SHIFT;
-    /* Free units may have been in no run yet, or in one that is shorter now (S4). */
-    size_t first = (size_t)(run - ss->slabs) << HM_UNIT_SHIFT;
-    if (run->base != ss->base + first || offset >= size)
-        hm_fail_misuse(call, p, "not allocated by hakmem");
-    if (run->cls != 0 && run->cls != HM_STATE_MEDIUM) {
-        size = hm_classes[run->cls].size;
-        start = hm_class_index(run->cls, offset) * size;
-    }
-    if (offset == start)
-        hm_fail_misuse(call, p, "already free");
-    bool live = hm_load_relaxed(run->state + (start >> ss->shift)) != 0;
-    misuse_inside(p, call, live, hm_harden_asked(run->base + start, size),
-                  offset - start);
-}
-
-static noreturn void misuse_guarded(const struct hm_guarded *g, const char *p,
-                                    const char *call)
-{
-    uint32_t life = hm_load_relaxed(&g->life);
-    if (life == HM_GUARD_UNUSED || p < g->block)
-        hm_fail_misuse(call, p, "not allocated by hakmem");
-    if (p == g->block)
-        hm_fail_misuse(call, p, "already free");
-    misuse_inside(p, call, life == HM_GUARD_IS_LIVE, g->size, (size_t)(p - g->block));
-}
-
-static HM_COLD noreturn void misuse(const void *p, const char *call)
-{
-    hm_owner owner = hm_region_get(p);
-    if (hm_owner_kind(owner) == HM_OWNER_SUPERSLAB)
-        misuse_in_superslab(hm_owner_ptr(owner), p, call);
-    if (hm_owner_kind(owner) == HM_OWNER_NONE)
-        hm_fail_misuse(call, p, "not allocated by hakmem");
-    if (hm_owner_kind(owner) == HM_OWNER_GUARDED)
-        misuse_guarded(hm_owner_ptr(owner), p, call);
-    struct hm_big *big = hm_owner_ptr(owner);
-    if (hm_load_relaxed(&big->life) != HM_BIG_LIVE)
-        hm_fail_misuse(call, p, "already free");
-    misuse_inside(p, call, true, hm_harden_asked(big->base, big->size),
-                  (size_t)((const char *)p - big->base));
-}
-
 /* The state byte of an address in a SuperSlab outside the window, or NULL. */
 static hm_state *state_elsewhere(struct hm_superslab *ss, const char *p)
 {
@@ -339,7 +290,7 @@ static struct found find(const void *p, const char *call)
         live = f.guarded != NULL && f.guarded->block == p &&
                hm_load_acquire(&f.guarded->life) == HM_GUARD_IS_LIVE;
     if (!live)
-        misuse(p, call);
+        hm_misuse(p, call);
     return f;
 }
 
@@ -393,18 +344,18 @@ static HM_COLD void release_hardened(const struct found *f, void *p, const char 
     if (f->guarded != NULL) {
         hm_harden_verify_guarded(f->guarded, call);
         if (!hm_guard_give(f->guarded))
-            misuse(p, call);
+            hm_misuse(p, call);
         return;
     }
     if (f->big != NULL) {
         hm_harden_verify(&b, call);
         hm_harden_fill(&b);
         if (!hm_big_give(f->big))
-            misuse(p, call);
+            hm_misuse(p, call);
         return;
     }
     if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls)
-        misuse(p, call);
+        hm_misuse(p, call);
     hm_harden_verify(&b, call);
     hm_harden_fill(&b);
     struct hm_tcache *tc = cache(b.cls != HM_STATE_MEDIUM ? p : NULL);
@@ -464,15 +415,15 @@ static void release(const struct found *f, void *p, const char *call, const void
         release_hardened(f, p, call);
     } else if (f->big != NULL) {
         if (!hm_big_give(f->big))
-            misuse(p, call);
+            hm_misuse(p, call);
     } else if (atomic_exchange_explicit(f->state, 0, memory_order_relaxed) != f->cls) {
-        misuse(p, call); /* another thread freed it since find() */
+        hm_misuse(p, call); /* another thread freed it since find() */
     } else if (f->cls == HM_STATE_MEDIUM) {
         hm_medium_give(p);
     } else {
         hm_tcache_give(cache(p), f->cls, p, f->state);
     }
-    hm_trim_tick(hm_tcache_self->cache);
+    hm_trim_tick(hm_self.cache);
     /* Not only when the tick looks at the clock: what is freed now may be all that the
      * process frees before it idles. */
     hm_helper_tick(caller);
@@ -579,7 +530,7 @@ HM_RARE size_t hm_heap_trim(void)
         hm_next_trim(0);
         return 0; /* how much it was is not told */
     }
-    return hm_trim_now(hm_tcache_self->cache);
+    return hm_trim_now(hm_self.cache);
 }
 
 HM_RARE const char *hm_heap_profile(void)
@@ -589,8 +540,8 @@ HM_RARE const char *hm_heap_profile(void)
 
 HM_RARE void hm_heap_thread_flush(void)
 {
-    if (hm_tcache_self->cache != NULL)
-        hm_tcache_flush(hm_tcache_self->cache);
+    if (hm_self.cache != NULL)
+        hm_tcache_flush(hm_self.cache);
 }
 
 HM_RARE void hm_heap_options(void)

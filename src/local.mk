@@ -70,6 +70,8 @@ HM_SOURCES = \
 	src/memlimit.h \
 	src/meta.c \
 	src/meta.h \
+	src/misuse.c \
+	src/misuse.h \
 	src/next.c \
 	src/next.h \
 	src/option.c \

@@ -60,7 +60,7 @@ HM_INLINE bool push(void *block, hm_state *state)
 {
     size_t bin = hm_load_relaxed(state);
     HM_OPAQUE(bin);
-    struct hm_front *front = hm_tcache_self;
+    struct hm_front *front = hm_self.front;
     struct hm_slot *top = hm_load_relaxed(&front->top[bin]);
     if (HM_UNLIKELY(top == front->limit[bin]))
         return false;
@@ -76,7 +76,7 @@ HM_INLINE bool push(void *block, hm_state *state)
  * 0, the bin that is always empty. */
 HM_INLINE void *take_cached(size_t size)
 {
-    struct hm_front *front = hm_tcache_self;
+    struct hm_front *front = hm_self.front;
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     HM_OPAQUE(steps);
     if (HM_LIKELY(steps <= HM_SMALL_CLASSES))

@@ -228,8 +228,8 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
         if (bin->current == NULL)
-            bin->current = hm_slab_adopt(tc->shard, hm_slab_class(cls), tc->settle.home,
-                                         bin->unmix != 0);
+            bin->current = hm_slab_adopt(hm_self.shard, hm_slab_class(cls),
+                                         tc->settle.home, bin->unmix != 0);
         if (bin->current == NULL)
             break;
         bool apart = caches_in_use() > 1;
@@ -297,14 +297,15 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
     return true;
 }
 
-/* A block without a cache: for threads that have exited, and when memory is short. */
+/* A block without a cache: for threads that have none yet or no more, and when memory is
+ * short. */
 static struct hm_slot take_single(unsigned cls)
 {
     struct hm_slot slot = {NULL, NULL};
     struct hm_slab *slab;
     cls = hm_slab_class(cls);
     while (slot.block == NULL &&
-           (slab = hm_slab_adopt(0, cls, HM_HOME_NONE, false)) != NULL) {
+           (slab = hm_slab_adopt(hm_self.shard, cls, HM_HOME_NONE, false)) != NULL) {
         hm_slab_take(slab, &slot, 1, true);
         hm_slab_let_go(slab);
     }
@@ -479,17 +480,13 @@ void hm_tcache_age(struct hm_tcache *tc)
 
 void hm_tcache_watch(struct hm_tcache *tc, unsigned calls)
 {
-    if (tc->watch == NULL)
-        tc->watch = hm_front_closed(tc);
-    if (tc->watch == NULL)
-        return;
     tc->watched = calls;
-    hm_tcache_self = tc->watch;
+    hm_self.front = &hm_front_closed;
 }
 
 void hm_tcache_watch_end(struct hm_tcache *tc)
 {
     tc->watched = 0;
     if (!hm_settle_is_looking(&tc->settle))
-        hm_tcache_self = tc->front;
+        hm_self.front = tc->front;
 }

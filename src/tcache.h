@@ -41,13 +41,11 @@ struct hm_bin {
 
 struct hm_tcache {
     struct hm_front bin_ends;
-    struct hm_front *front; /* [const] what hm_tcache_self is set to: bin_ends, or a front
-                               of closed bins, so that every call is checked */
-    struct hm_front *watch; /* [owner] closed bins, to see every call; or NULL */
+    struct hm_front *front; /* [const] what its thread sees: bin_ends, or closed bins, so
+                               that every call is checked */
     uint64_t watched_at;    /* [owner] hm_clock of the last call seen so */
     unsigned watched;       /* [owner] such calls until the watch ends; 0: no watch */
     bool watch_hit;         /* [owner] this call is one */
-    uint8_t shard;          /* [owner] */
     uint16_t unmix_left;    /* [owner] C6: what may still be spent on it */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
@@ -62,8 +60,8 @@ struct hm_tcache {
     _Atomic bool
         withheld;     /* parked, being trimmed: [L:threads] set; its trimmer clears */
     uint64_t aged_at; /* [owner, or L:threads when parked] hm_clock */
-    struct hm_tcache *next;                               /* [const] all caches */
-    struct hm_tcache *next_parked;                        /* [L:threads] */
+    struct hm_tcache *next;        /* [const] all caches */
+    struct hm_tcache *next_parked; /* [L:threads] */
     /* Counters: [owner]; statistics read. */
     _Atomic uint64_t refills, refilled, flushes, flushed;
     _Atomic uint64_t remote;          /* flushed into slabs CURRENT for another thread */
@@ -88,6 +86,9 @@ void hm_tcache_options(void);
  * is one, or a new one. `freed` is a block of a slab, or NULL. NULL: the thread has
  * exited, or memory is short; then blocks are taken and given one by one. */
 struct hm_tcache *hm_tcache_start(const void *freed);
+/* The same if one is parked, if no other thread has one, or if this thread has called for
+ * the 65th time; else NULL. */
+struct hm_tcache *hm_tcache_await(const void *freed);
 /* One of the first calls, which settle.h wants to see. Returns the cache that the thread
  * has from now on. */
 struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed);

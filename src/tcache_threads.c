@@ -15,10 +15,15 @@
 /* Parked caches looked at for one of a home. */
 #define PARKED_LOOKS 32
 
+/* Calls that a thread makes before a new cache is made for it, of some 5 KiB. Many
+ * threads never make so many, and most of the first ones would miss in any case. */
+#define CALLS_WITHOUT 64
+
 static struct {
     struct hm_lock lock;
     struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
     struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
+    _Atomic unsigned parked_count; /* [L:lock] written */
     struct hm_tcache *_Atomic orphans; /* [any] exited while fork elsewhere */
     _Atomic unsigned untrimmed;        /* parked caches that may hold blocks */
     _Atomic unsigned next_shard;
@@ -48,15 +53,8 @@ static struct hm_tcache *cache_make(void)
     if (tc == NULL)
         return NULL;
     hm_tcache_close_bins(tc);
-    tc->front = tc->settle.front = &tc->bin_ends;
-    if (every_call_slow) {
-        tc->front = hm_front_closed(tc);
-        if (tc->front == NULL) {
-            hm_meta_free(tc, sizeof *tc);
-            return NULL;
-        }
-    }
-    tc->bin_ends.cache = tc;
+    tc->settle.front = &tc->bin_ends;
+    tc->front = every_call_slow ? &hm_front_closed : &tc->bin_ends;
     tc->aged_at = hm_load_relaxed(&hm_clock);
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(
@@ -72,6 +70,7 @@ static void park(struct hm_tcache *tc)
     hm_store_relaxed(&tc->parked, true);
     tc->next_parked = threads.parked;
     threads.parked = tc;
+    hm_add_relaxed(&threads.parked_count, 1);
     hm_add_relaxed(&threads.untrimmed, 1);
 }
 
@@ -125,6 +124,7 @@ static bool unpark(struct hm_tcache **unparked, unsigned home)
     struct hm_tcache *tc = looks > 0 ? *link : NULL;
     if (tc != NULL) {
         *link = tc->next_parked;
+        hm_sub_relaxed(&threads.parked_count, 1);
         hm_store_relaxed(&tc->parked, false);
         if (tc->aged_at != UINT64_MAX)
             hm_sub_relaxed(&threads.untrimmed, 1);
@@ -135,9 +135,17 @@ static bool unpark(struct hm_tcache **unparked, unsigned home)
     return true;
 }
 
+/* A thread's shard is picked in turn, when it makes its first call. */
+static void pick_shard(void)
+{
+    if (hm_self.calls == 0)
+        hm_self.shard =
+            (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
+}
+
 struct hm_tcache *hm_tcache_start(const void *freed)
 {
-    if (hm_tcache_self == &hm_front_exited)
+    if (hm_self.ended)
         return NULL;
     /* From its first lock on, this thread counts for fork (process.h). */
     hm_add_relaxed(&hm_tcache_threads, 1);
@@ -156,16 +164,28 @@ struct hm_tcache *hm_tcache_start(const void *freed)
         return NULL;
     }
     tc->exit_rounds = 0;
-    tc->shard = (uint8_t)(hm_add_relaxed(&threads.next_shard, 1) % hm_superslab_shards());
+    pick_shard();
     bool look = hm_settle_begin(&tc->settle);
     /* First, since pthread_setspecific may call calloc. */
     tc->watched = 0;
-    hm_tcache_self = tc->front;
+    hm_self.cache = tc;
+    hm_self.front = tc->front;
     if (look)
         hm_tcache_watch(tc, 0);
     if (threads.key_valid)
         pthread_setspecific(threads.key, tc);
     return tc;
+}
+
+struct hm_tcache *hm_tcache_await(const void *freed)
+{
+    bool only = hm_load_relaxed(&hm_tcache_threads) == 0;
+    bool is_parked = hm_load_relaxed(&threads.parked_count) > 0;
+    if (only || is_parked || every_call_slow || hm_self.calls == CALLS_WITHOUT)
+        return hm_tcache_start(freed);
+    pick_shard();
+    hm_self.calls++;
+    return NULL;
 }
 
 struct hm_tcache *hm_tcache_swap(struct hm_tcache *tc, unsigned before)
@@ -175,10 +195,10 @@ struct hm_tcache *hm_tcache_swap(struct hm_tcache *tc, unsigned before)
         !unpark(&other, tc->settle.home) || other == NULL)
         return NULL;
     other->exit_rounds = tc->exit_rounds;
-    other->shard = tc->shard;
     other->watched = 0;
     hm_settle_swap(&tc->settle, &other->settle, before);
-    hm_tcache_self = other->front;
+    hm_self.cache = other;
+    hm_self.front = other->front;
     pthread_setspecific(threads.key, other);
     hm_tcache_let_go(tc);
     retire(tc);
@@ -191,7 +211,7 @@ static void cache_exit(void *arg)
     struct hm_tcache *tc = arg;
     if (tc->exit_rounds++ < EXIT_ROUNDS && pthread_setspecific(threads.key, tc) == 0)
         return;
-    hm_tcache_self = &hm_front_exited;
+    hm_self = (struct hm_thread){.front = &hm_front_closed, .ended = true};
     hm_tcache_let_go(tc);
     hm_settle_end(&tc->settle);
     retire(tc);
@@ -242,7 +262,7 @@ HM_RARE void hm_tcache_fork(void (*each)(struct hm_lock *))
 
 HM_COLD void hm_tcache_fork_child(void)
 {
-    struct hm_tcache *self = hm_tcache_self->cache;
+    struct hm_tcache *self = hm_self.cache;
     hm_store_relaxed(&threads.orphans, NULL); /* parked below, as all others */
     for (struct hm_tcache *tc = hm_tcache_first(); tc != NULL; tc = tc->next) {
         hm_store_relaxed(&tc->withheld, false);

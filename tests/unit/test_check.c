@@ -193,7 +193,7 @@ DAMAGE(a_block_cached_twice_is_found, "C2: a block in two slots")
     void *p = malloc(40), *q = malloc(40);
     free(q);
     free(p);
-    hm_tcache_self->top[3][0] = hm_tcache_self->top[3][1];
+    hm_self.front->top[3][0] = hm_self.front->top[3][1];
     must_be_found();
 }
 
@@ -201,7 +201,7 @@ DAMAGE(a_cached_block_marked_live_is_found, "C2: a block live and cached")
 {
     use_the_heap();
     free(hide(malloc(40)));
-    *hm_tcache_self->top[3][0].state = 3;
+    *hm_self.front->top[3][0].state = 3;
     must_be_found();
 }
 
@@ -209,14 +209,14 @@ DAMAGE(a_bin_that_ends_elsewhere_is_found, "C1: ends of a bin")
 {
     use_the_heap();
     free(hide(malloc(40)));
-    hm_tcache_self->cache->bins[3].capacity = 1;
+    hm_self.cache->bins[3].capacity = 1;
     must_be_found();
 }
 
 DAMAGE(a_lost_sentinel_is_found, "C1: a bin's sentinel")
 {
     use_the_heap();
-    struct hm_tcache *tc = hm_tcache_self->cache;
+    struct hm_tcache *tc = hm_self.cache;
     tc->bin_ends.limit[3][tc->bins[3].capacity].block = &kept;
     must_be_found();
 }
@@ -224,7 +224,7 @@ DAMAGE(a_lost_sentinel_is_found, "C1: a bin's sentinel")
 DAMAGE(a_bin_with_a_slab_that_is_not_current_is_found, "B4: ")
 {
     struct hm_slab *slab = a_listed_slab();
-    hm_tcache_self->cache->bins[slab->cls].current = slab;
+    hm_self.cache->bins[slab->cls].current = slab;
     must_be_found();
 }
 

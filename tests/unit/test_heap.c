@@ -196,6 +196,41 @@ static void another_thread_may_resize_and_free(void **state)
     }
 }
 
+static uint64_t caches(void)
+{
+    struct hakmem_stats stats = {.version = HAKMEM_STATS_VERSION, .size = sizeof stats};
+
+    REQUIRE(hakmem_stats(&stats) == 0);
+    return stats.thread_caches;
+}
+
+/* One by one they lie beside others', and shall not share their cache lines. */
+static void *take_a_few(void *arg)
+{
+    char *small[20];
+
+    for (size_t i = 0; i < COUNT(small); i++) {
+        small[i] = take(i + 1);
+        REQUIRE(is_aligned(small[i], HM_CACHE_LINE) && usable(small[i]) >= i + 1);
+        memset(small[i], 1, usable(small[i]));
+    }
+    REQUIRE(caches() == *(uint64_t *)arg);
+    for (size_t i = 0; i < COUNT(small); i++)
+        give(small[i]);
+    return NULL;
+}
+
+static void a_thread_that_takes_a_few_blocks_shares_no_line(void **state)
+{
+    (void)state;
+    NEED(!is_rerun(), "no options");
+    give(take(1));
+    REQUIRE(caches() == 1);
+    uint64_t one = 1;
+
+    run_threads(4, take_a_few, &one, 0);
+}
+
 static void the_same_without_an_address_window(void **state)
 {
     (void)state;
@@ -228,6 +263,7 @@ static void the_same_with_tiny_caches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_that_takes_a_few_blocks_shares_no_line),
         cmocka_unit_test(every_size_at_every_alignment),
         cmocka_unit_test(the_good_size_is_the_usable_size),
         cmocka_unit_test(calloc_is_zero_in_used_memory),

@@ -83,7 +83,7 @@ IN_CHILD(a_thread_has_one_cache)
 {
     struct hm_tcache *tc = cache_up(CONF);
 
-    REQUIRE(hm_tcache_self->cache == tc && tc->front == &tc->bin_ends);
+    REQUIRE(hm_self.cache == tc && tc->front == &tc->bin_ends);
     REQUIRE(totals().caches == 1 && totals().parked == 0);
     bins_are_sound(tc);
     REQUIRE(slabs() == 0);
@@ -325,12 +325,12 @@ IN_CHILD(every_call_is_checked_when_asked_for)
 {
     struct hm_tcache *tc = cache_up("check = full\n" CONF);
 
-    REQUIRE(hm_tcache_self != &tc->bin_ends && hm_tcache_self->cache == tc);
+    REQUIRE(hm_self.front != &tc->bin_ends && hm_self.cache == tc);
     take_many(tc, 7, 50);
     give_many(tc, 7, 50);
     for (unsigned i = 0; i < HM_STATES; i++) { /* the fast paths never see the blocks */
-        REQUIRE(hm_load_relaxed(&hm_tcache_self->top[i])->block == NULL);
-        REQUIRE(hm_load_relaxed(&hm_tcache_self->top[i]) == hm_tcache_self->limit[i]);
+        REQUIRE(hm_load_relaxed(&hm_self.front->top[i])->block == NULL);
+        REQUIRE(hm_load_relaxed(&hm_self.front->top[i]) == hm_self.front->limit[i]);
     }
 }
 
@@ -609,8 +609,8 @@ static void *go_on_where_another_ended(void *arg)
 
     for (int i = 0; i < HM_SETTLE_FREES && hm_settle_is_looking(&tc->settle); i++)
         tc = hm_tcache_look(tc, live_blocks[of][0]);
-    REQUIRE(tc == expected && tc == hm_tcache_self->cache);
-    REQUIRE(hm_tcache_self == tc->front && hm_home_owner(tc->settle.home) == &tc->settle);
+    REQUIRE(tc == expected && tc == hm_self.cache);
+    REQUIRE(hm_self.front == tc->front && hm_home_owner(tc->settle.home) == &tc->settle);
     REQUIRE(totals().parked == OWNERS - 1);
     if (first != expected) {
         REQUIRE(first == other && hm_load_relaxed(&other->parked));
@@ -693,7 +693,7 @@ IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
         alarm(60);
         hm_tcache_fork_child();
         REQUIRE(totals().caches == 1 && totals().parked == 1);
-        for (struct hm_tcache *tc = hm_tcache_self->cache; tc != NULL; tc = tc->next)
+        for (struct hm_tcache *tc = hm_self.cache; tc != NULL; tc = tc->next)
             REQUIRE(tc->bins[1].current == NULL);
         hm_tcache_trim_parked(UINT64_MAX - 1);
         REQUIRE(totals().cached_bytes == 0);
@@ -702,6 +702,44 @@ IN_CHILD(a_forks_child_parks_the_caches_of_threads_that_it_does_not_have)
     int status;
 
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void *call_often_enough(void *unused)
+{
+    for (int i = 0; i < 64; i++)
+        REQUIRE(hm_tcache_await(NULL) == NULL && hm_self.cache == NULL);
+    struct hm_tcache *tc = hm_tcache_await(NULL);
+
+    REQUIRE(tc != NULL && tc == hm_self.cache);
+    return unused;
+}
+
+static void *call_once(void *unused)
+{
+    REQUIRE(hm_tcache_await(NULL) != NULL);
+    return unused;
+}
+
+IN_CHILD(a_thread_has_no_cache_until_it_called_often_or_one_is_parked)
+{
+    int none = 0;
+
+    layers_up(CONF);
+    hm_tcache_init(false);
+    REQUIRE(hm_tcache_await(NULL) != NULL); /* no other thread has one */
+    run_threads(1, call_often_enough, &none, sizeof none);
+    REQUIRE(totals().caches == 1 && totals().parked == 1);
+    run_threads(1, call_once, &none, sizeof none);
+    REQUIRE(totals().caches == 1 && totals().parked == 1);
+}
+
+IN_CHILD(a_thread_has_a_cache_at_once_when_every_call_is_checked)
+{
+    int none = 0;
+
+    cache_up(CONF "check = full\n");
+    run_threads(1, call_once, &none, sizeof none);
+    REQUIRE(totals().parked == 1);
 }
 
 static void *start_in_vain(void *unused)
@@ -745,6 +783,8 @@ int main(void)
         cmocka_unit_test(without_a_cache_blocks_come_one_by_one),
         cmocka_unit_test(every_call_is_checked_when_asked_for),
         cmocka_unit_test(the_cache_of_an_ended_thread_serves_the_next),
+        cmocka_unit_test(a_thread_has_no_cache_until_it_called_often_or_one_is_parked),
+        cmocka_unit_test(a_thread_has_a_cache_at_once_when_every_call_is_checked),
         cmocka_unit_test(a_parked_cache_is_trimmed_by_age),
         cmocka_unit_test(blocks_of_two_threads_that_lay_mixed_come_apart),
         cmocka_unit_test(

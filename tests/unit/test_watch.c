@@ -85,12 +85,12 @@ static void busy_thread(void *unused UNUSED)
 {
     REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
     tear_down(0);
-    struct hm_front *watched = hm_tcache_self;
+    struct hm_front *watched = hm_self.front;
 
-    REQUIRE(watched == watched->cache->watch);
-    for (int i = 0; i < 10000 && hm_tcache_self == watched; i++)
+    REQUIRE(watched == &hm_front_closed);
+    for (int i = 0; i < 10000 && hm_self.front == watched; i++)
         give(take(100));
-    REQUIRE(hm_tcache_self == &watched->cache->bin_ends);
+    REQUIRE(hm_self.front == &hm_self.cache->bin_ends);
 }
 
 static void a_busy_thread_is_not_watched_for_long(void **state)
@@ -104,8 +104,8 @@ static void a_busy_thread_is_not_watched_for_long(void **state)
 static void *tear_down_and_end(void *cache)
 {
     tear_down(0);
-    *(struct hm_tcache **)cache = hm_tcache_self->cache;
-    REQUIRE(hm_tcache_self->cache->watched != 0);
+    *(struct hm_tcache **)cache = hm_self.cache;
+    REQUIRE(hm_self.cache->watched != 0);
     return NULL;
 }
 
@@ -113,8 +113,8 @@ static void *start_anew(void *cache)
 {
     for (unsigned i = 0; i < HM_SETTLE_CALLS; i++) /* which are looked at */
         give(take(100));
-    REQUIRE(hm_tcache_self->cache == cache);
-    REQUIRE(hm_tcache_self == &hm_tcache_self->cache->bin_ends);
+    REQUIRE(hm_self.cache == cache);
+    REQUIRE(hm_self.front == &hm_self.cache->bin_ends);
     return NULL;
 }
 
