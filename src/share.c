@@ -78,10 +78,20 @@ bool hm_share_allows(const struct hm_share *s, size_t more, unsigned caches)
            hm_load_relaxed(&room) + more <= HM_LIVE(process_cache_bytes);
 }
 
+/* Some MiB are not worth emptying it for. */
+static bool is_over(const struct hm_share *s, size_t bytes, unsigned caches)
+{
+    return s->bytes > bound(bytes + 4 * HM_MIB, caches);
+}
+
 bool hm_share_is_over(const struct hm_share *s, unsigned caches)
 {
-    /* Some MiB are not worth emptying it for. */
-    return s->bytes > bound(hm_share_live() + 4 * HM_MIB, caches);
+    return is_over(s, hm_share_live(), caches);
+}
+
+bool hm_share_may_be_over(const struct hm_share *s, unsigned caches)
+{
+    return is_over(s, hm_clamp(positive(hm_load_relaxed(&live))), caches);
 }
 
 void hm_share_charge(struct hm_share *s, size_t bytes)

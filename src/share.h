@@ -42,6 +42,8 @@ size_t hm_share_live(void);
 bool hm_share_allows(const struct hm_share *s, size_t more, unsigned caches);
 /* Has so much less become live that it has far too much? */
 bool hm_share_is_over(const struct hm_share *s, unsigned caches);
+/* Would it have, if what is live now were all that there was lately? */
+bool hm_share_may_be_over(const struct hm_share *s, unsigned caches);
 /* It has more room, or less. */
 void hm_share_charge(struct hm_share *s, size_t bytes);
 

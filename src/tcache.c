@@ -108,10 +108,6 @@ static unsigned caches_in_use(void)
     return hm_load_relaxed(&hm_tcache_threads);
 }
 
-bool hm_tcache_is_over(struct hm_tcache *tc)
-{
-    return hm_share_is_over(&tc->share, caches_in_use());
-}
 
 uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
 {
@@ -130,11 +126,21 @@ uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
     return bytes;
 }
 
+void hm_tcache_note_live(struct hm_tcache *tc)
+{
+    hm_share_note(&tc->share, hm_tcache_cached(tc, NULL));
+}
+
+bool hm_tcache_may_be_over(const struct hm_tcache *tc)
+{
+    return hm_share_may_be_over(&tc->share, caches_in_use());
+}
+
 /* Bytes were taken from slabs or given back. */
 static void moved(struct hm_tcache *tc, int64_t bytes)
 {
     if (hm_share_moved(&tc->share, bytes))
-        hm_share_note(&tc->share, hm_tcache_cached(tc, NULL));
+        hm_tcache_note_live(tc);
 }
 
 /* Doubles a bin, within the bounds of thread and process. */
@@ -458,8 +464,8 @@ void hm_tcache_flush(struct hm_tcache *tc)
 void hm_tcache_age(struct hm_tcache *tc)
 {
     tc->share.traffic = 0;
-    hm_share_note(&tc->share, hm_tcache_cached(tc, NULL));
-    if (hm_tcache_is_over(tc)) {
+    hm_tcache_note_live(tc);
+    if (hm_share_is_over(&tc->share, caches_in_use())) {
         hm_tcache_flush(tc);
         return;
     }

@@ -109,8 +109,11 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 void hm_tcache_watch(struct hm_tcache *tc, unsigned calls);
 void hm_tcache_watch_end(struct hm_tcache *tc);
 
-/* Has the heap become so much smaller that the cache is too large for it? */
-bool hm_tcache_is_over(struct hm_tcache *tc);
+/* What the cache's thread has live is what it took and does not have in bins now. */
+void hm_tcache_note_live(struct hm_tcache *tc);
+/* Has the heap become so much smaller that the cache is too large for it, unless the heap
+ * soon grows again? */
+bool hm_tcache_may_be_over(const struct hm_tcache *tc);
 /* Halves what bins hold that were not missed since the last call; empties a cache that is
  * too large. */
 void hm_tcache_age(struct hm_tcache *tc);

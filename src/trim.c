@@ -15,7 +15,8 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 #define DIRTY_AGE_PART 4
 
 /* A watch is worth it while so much is free and resident; to begin one, such a part of
- * all must be. */
+ * all must be. So it is while a cache may have to be emptied: it serves all calls of a
+ * thread with little to do. */
 #define WATCH_BYTES HM_MIB
 #define WATCH_PART 2
 #define WATCH_CALLS 64
@@ -75,20 +76,22 @@ static bool much_is_dirty(void)
            hm_superslab_mapped() * (hm_opt.superslab_size >> HM_UNIT_SHIFT);
 }
 
-static bool watch_worth(struct hm_tcache *tc)
+static bool watch_worth(const struct hm_tcache *tc)
 {
     uint64_t cached = hm_load_relaxed(&hm_big_counts.cached_bytes);
     uint64_t dirty = hm_superslab_purgeable() << HM_UNIT_SHIFT;
     uint64_t all = hm_superslab_resident() + hm_load_relaxed(&hm_big_counts.live_bytes);
     uint64_t free = dirty + cached;
     bool enough = tc->watched != 0 || free * WATCH_PART >= all + cached;
-    return (free >= WATCH_BYTES && enough) || hm_tcache_is_over(tc);
+    return (free >= WATCH_BYTES && enough) || hm_tcache_may_be_over(tc);
 }
 
 /* A call that would not have missed without the watch brings its end nearer, another call
  * puts it off: tearing a peak down is a mixture of both. */
 static void watch(struct hm_tcache *tc, uint64_t now)
 {
+    if (now != tc->watched_at) /* frees that bins take in are not seen otherwise */
+        hm_tcache_note_live(tc);
     if (!watch_worth(tc))
         hm_tcache_watch_end(tc);
     else if (now != tc->watched_at)

@@ -12,7 +12,7 @@ void hm_test_free(void *block);
 #define take hm_test_malloc
 #define give hm_test_free
 
-enum { SMALL = 60000, MEDIUM = 200 };
+enum { SMALL = 60000, LARGE = 4000, MEDIUM = 200 };
 
 static void *hold(size_t size)
 {
@@ -75,6 +75,34 @@ static void small_blocks(void *unused UNUSED)
 static void a_cache_shrinks_with_the_heap(void **state)
 {
     struct outcome out = in_child(small_blocks, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
+/* Nothing is left of the peak but a cache, which serves every call. */
+static void all_sizes(void *unused UNUSED)
+{
+    static void *held[LARGE];
+
+    REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
+    for (size_t i = 0; i < COUNT(held); i++)
+        held[i] = hold(16 + i * 48 % 32000);
+    for (size_t i = 0; i < COUNT(held); i++)
+        give(held[i]);
+    hm_superslab_trim(hm_clock_update() + HM_CLOCK_FORCED, 0);
+    REQUIRE(hm_superslab_purgeable() == 0 && stats_now().cached_bytes > 10 * MIB);
+    usleep(20000);
+    for (size_t i = 0; i < MEDIUM; i++) /* calls that look at the clock */
+        give(hold(40000));
+    REQUIRE(hakmem_option_set("trim_interval", "20ms") == 0);
+    while (stats_now().cached_bytes > MIB)
+        do_little();
+}
+
+static void a_cache_of_all_sizes_shrinks_with_the_heap(void **state)
+{
+    struct outcome out = in_child(all_sizes, NULL);
 
     (void)state;
     assert_true(exited_cleanly(&out));
@@ -145,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_falls_with_little_activity),
         cmocka_unit_test(a_cache_shrinks_with_the_heap),
+        cmocka_unit_test(a_cache_of_all_sizes_shrinks_with_the_heap),
         cmocka_unit_test(a_busy_thread_is_not_watched_for_long),
         cmocka_unit_test(a_new_thread_is_not_watched),
     };
