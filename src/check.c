@@ -506,9 +506,9 @@ static void abort_written(const char *what, const void *block)
     hm_fail_misuse("exit", block, "%s", what);
 }
 
-HM_HOT void hm_check_exit(bool alone)
+void hm_check_exit(bool alone)
 {
-    if (hm_harden_on && hm_opt.check_at_exit && hm_heap_is_on())
+    if (hm_harden_on && hm_heap_is_on())
         hm_harden_walk(alone && !inherited, abort_written);
 }
 

@@ -24,8 +24,8 @@
 /* Returns how many invariants were found broken; the first few are reported. */
 unsigned hm_check_heap(void);
 
-/* When the process exits, aborts if the program wrote beside its blocks and option
- * check_at_exit is set. `alone`: it has no other thread, nor had. */
+/* When the process exits, under option check_at_exit: aborts if the program wrote beside
+ * its blocks. `alone`: it has no other thread, nor had. */
 void hm_check_exit(bool alone);
 
 struct hm_lock *hm_check_lock(void); /* for process.c */

@@ -16,7 +16,8 @@ uint32_t hm_fence_gap(uint32_t units, size_t align)
     return possible && units <= GAP_MAX && align <= HM_UNIT ? units : 0;
 }
 
-uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units, uint32_t gap)
+HM_COLD uint32_t hm_fence_raise(char *base, uint64_t *free_map, uint32_t units,
+                                uint32_t gap)
 {
     uint32_t count = hm_fence_count(units, gap);
     if (count == 0)

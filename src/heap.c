@@ -63,7 +63,8 @@ static HM_ONCE HM_NOINLINE void prepare(void)
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
 }
 
-static bool step(uint32_t from, void (*work)(void)) /* true: made by this thread */
+/* True: made by this thread. */
+static HM_ONCE bool step(uint32_t from, void (*work)(void))
 {
     uint32_t seen = from, busy = from + 1, done = from + 2;
     if (atomic_compare_exchange_strong_explicit(
@@ -82,10 +83,18 @@ static bool step(uint32_t from, void (*work)(void)) /* true: made by this thread
     return false;
 }
 
-bool hm_heap_configure(void)
+HM_ONCE bool hm_heap_configure(void)
 {
     step(UNREADY, configure);
     return hm_opt.enabled;
+}
+
+/* Two things start the library, in any order: its constructor, the first allocation. */
+void hm_heap_started(void)
+{
+    static _Atomic unsigned started;
+    if (hm_add_relaxed(&started, 1) == 1)
+        hm_os_forget_start();
 }
 
 /* Not cold: the compiler would take all that may come to call it for cold as well. */
@@ -95,7 +104,7 @@ HM_NOINLINE void hm_heap_init(void)
         return;
     step(UNREADY, configure);
     if (step(CONFIGURED, prepare))
-        hm_os_forget_start();
+        hm_heap_started();
 }
 
 HM_NOINLINE bool hm_heap_is_on(void)

@@ -26,6 +26,8 @@ size_t hm_heap_good_size(size_t size);
 
 /* Reads the configuration, if nobody did. False: the option `enabled` is no. */
 bool hm_heap_configure(void);
+/* The constructor is done. What has served at start is given up. */
+void hm_heap_started(void);
 /* Makes the library ready; returns at once when it is. */
 void hm_heap_init(void);
 /* The same. False: the option `enabled` is no; all of the above, and hm_heap_trim, then

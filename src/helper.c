@@ -163,7 +163,7 @@ static HM_NOINLINE void load(void)
         helper_start();
 }
 
-HM_HOT void hm_helper_load(const struct hm_helper_work *other)
+HM_ONCE void hm_helper_load(const struct hm_helper_work *other)
 {
     work = other;
     if (hm_opt.trim_thread || work->waits() || work->bell() != NULL)

@@ -288,6 +288,7 @@ HM_EXPORT HM_RARE struct mallinfo mallinfo(void)
 __attribute__((constructor(101))) static void load(void)
 {
     hm_process_load();
+    hm_heap_started();
 }
 
 __attribute__((destructor)) static void unload(void)

@@ -176,7 +176,7 @@ HM_HOT void hm_page_open(void)
         open_page(NONE);
 }
 
-HM_HOT void hm_page_close(void)
+void hm_page_close(void)
 {
     uint32_t before = atomic_exchange_explicit(&page.state, CLOSED, memory_order_acq_rel);
     int pid = hm_load_relaxed(&page.pid);
@@ -189,7 +189,7 @@ HM_HOT void hm_page_close(void)
     hm_sys_close((int)dir);
 }
 
-HM_HOT void hm_page_fork_child(void)
+void hm_page_fork_child(void)
 {
     struct hm_page *parents = hm_load_relaxed(&page.map);
     uint32_t state = hm_load_relaxed(&page.state);

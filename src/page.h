@@ -84,9 +84,9 @@ _Atomic uint32_t *hm_page_bell(void);
 void hm_page_serve(void);
 /* Is there anything for it to do? */
 bool hm_page_waits(void);
-/* At exit. */
+/* At exit, under option stats_page. */
 void hm_page_close(void);
-/* In a fork's child: the page is the parent's. */
+/* In a fork's child, likewise: the page is the parent's. */
 void hm_page_fork_child(void);
 
 #endif

@@ -61,7 +61,8 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
-    hm_page_fork_child();
+    if (hm_opt.stats_page)
+        hm_page_fork_child();
     if (!locks_taken)
         return;
     locks_taken = false;
@@ -84,7 +85,7 @@ static const struct hm_helper_work helper_work = {hm_page_bell, hm_page_waits,
 #define THREADS_ALLOCATE 0
 #endif
 
-void hm_process_load(void)
+HM_ONCE void hm_process_load(void)
 {
     if (!hm_heap_configure()) {
         hm_next_load();
@@ -100,8 +101,10 @@ void hm_process_load(void)
 
 void hm_process_unload(void)
 {
-    hm_check_exit(is_alone());
-    hm_page_close();
+    if (hm_opt.check_at_exit)
+        hm_check_exit(is_alone());
+    if (hm_opt.stats_page)
+        hm_page_close();
     if (hm_opt.stats_at_exit)
         hm_report_stats();
 }

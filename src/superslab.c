@@ -282,7 +282,9 @@ static struct hm_superslab *superslab_map(unsigned shard, enum hm_kind kind, uin
     if (huge || hm_opt.thp == HM_THP_NEVER)
         hm_os_advise_huge(ss->base, size, huge);
     hm_bits_change(ss->free_map, 0, ss->units, true);
-    ss->gap = (uint8_t)hm_fence_raise(ss->base, ss->free_map, ss->units, gap);
+    if (gap != 0)
+        gap = hm_fence_raise(ss->base, ss->free_map, ss->units, gap);
+    ss->gap = (uint8_t)gap;
     ss->whole = ss->units - hm_fence_count(ss->units, ss->gap);
     ss->free_units = ss->longest = ss->whole;
     ss->dirty_units = 0;
@@ -313,7 +315,7 @@ static HM_RARE void superslab_unmap(struct shard *sh, struct hm_superslab *ss)
 }
 
 /* Runs given while another thread forks wait for the next to hold the lock. */
-static void defer(struct shard *sh, struct hm_slab *run)
+static HM_COLD void defer(struct shard *sh, struct hm_slab *run)
 {
     run->next = hm_load_relaxed(&sh->deferred);
     /* Release pairs with the acquire in deferred_give. */
@@ -329,11 +331,10 @@ static void deferred_give(struct shard *sh)
         return;
     struct hm_slab *run =
         atomic_exchange_explicit(&sh->deferred, NULL, memory_order_acquire);
-    while (run != NULL) {
-        struct hm_slab *next = run->next;
+    for (struct hm_slab *next; run != NULL; run = next) {
+        next = run->next;
         run->cls = 0;
         give_units(sh, run->owner, run->unit, run->units, true);
-        run = next;
     }
 }
 

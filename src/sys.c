@@ -304,8 +304,8 @@ void hm_sys_futex_wake(_Atomic uint32_t *word, int count)
     call3(SYS_futex, (long)word, WAKE_PRIVATE, count);
 }
 
-void hm_sys_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected,
-                              uint64_t timeout_ms)
+HM_RARE void hm_sys_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected,
+                                      uint64_t timeout_ms)
 {
     futex_wait(word, WAIT, expected, timeout_ms);
 }
