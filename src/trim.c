@@ -53,19 +53,23 @@ bool hm_trim_anything_left(void)
            hm_tcache_parked_untrimmed();
 }
 
-/* The process maps a SuperSlab although it has free units: they are of the wrong kind, or
- * in runs too short. A program whose sizes change from phase to phase shall not hold what
- * the last one left on top of what the next one needs. Or it gives SuperSlabs back, and
- * may be done before the next pass. */
-static void reclaim(uint64_t now, unsigned part)
+/* The process maps a SuperSlab although it has free units, of the wrong kind or in runs
+ * too short, or freed big blocks. A program whose sizes change from phase to phase shall
+ * not hold what the last one left on top of what the next one needs. Or it gives
+ * SuperSlabs back, and may be done before the next pass. */
+static void reclaim(uint64_t now, unsigned part, bool big)
 {
+    uint64_t cached = big ? hm_load_relaxed(&hm_big_counts.cached_bytes) : 0;
+    bool much = hm_superslab_purgeable() + (cached >> HM_UNIT_SHIFT) >= RECLAIM_UNITS;
     uint64_t age = HM_LIVE(trim_interval) / part + 1;
     uint64_t last = hm_load_relaxed(&last_reclaim);
-    if (hm_superslab_purgeable() >= RECLAIM_UNITS && now - last >= age &&
-        atomic_compare_exchange_strong_explicit(
+    if (!much || now - last < age ||
+        !atomic_compare_exchange_strong_explicit(
             &last_reclaim, &last, now, memory_order_relaxed, memory_order_relaxed))
-        hm_add_relaxed(&hm_trim_counts.bytes,
-                       hm_superslab_trim(now - age, HM_LIVE(empty_reserve)));
+        return;
+    size_t bytes = cached > 0 ? hm_big_trim(now - age, SIZE_MAX) : 0;
+    bytes += hm_superslab_trim(now - age, HM_LIVE(empty_reserve));
+    hm_add_relaxed(&hm_trim_counts.bytes, bytes);
 }
 
 /* Is a part of what is mapped free and resident? Then a peak is over, but its last
@@ -108,9 +112,9 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
     uint64_t events = hm_trim_superslab_events();
     if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
-        reclaim(now, RECLAIM_PART);
+        reclaim(now, RECLAIM_PART, true);
     } else if (much_is_dirty())
-        reclaim(now, DIRTY_AGE_PART);
+        reclaim(now, DIRTY_AGE_PART, false);
     /* Twice an interval, so that nothing waits for much longer than one. */
     uint64_t last = hm_load_relaxed(&last_pass);
     if (now - last >= interval / 2 &&

@@ -4,8 +4,9 @@
  * Every 64th slow-path call of a thread looks at the clock. Once per trim_interval the
  * thread ages its own cache, and one thread of the process gives back what has been free
  * for that long: BigCache entries, parked caches, empty runs, empty SuperSlabs. When a
- * SuperSlab was mapped or unmapped, the process is growing or shrinking, and runs go back
- * that have been free for a small part of that time: they were of no use, or will not be.
+ * SuperSlab was mapped or unmapped, the process is growing or shrinking, and runs and
+ * BigCache entries go back that have been free for a small part of that time: they were
+ * of no use, or will not be.
  *
  * A process that has freed much may go on with calls that its caches can serve, and never
  * come to a slow path again. While much is free and resident, a thread is watched: its

@@ -108,6 +108,29 @@ static void a_cache_of_all_sizes_shrinks_with_the_heap(void **state)
     assert_true(exited_cleanly(&out));
 }
 
+/* What was freed in one phase and is of no use in the next: before a pass was made. */
+static void big_then_small(void *unused UNUSED)
+{
+    REQUIRE(hakmem_option_set("trim_interval", "100s") == 0);
+    for (int i = 0; i < 4; i++)
+        give(hold(4 * MIB));
+    REQUIRE(stats_now().bigcache_bytes >= 4 * MIB);
+    do {
+        for (int i = 0; i < 3000; i++)
+            hold(500);
+        usleep(100000);
+    } while (stats_now().bigcache_bytes > 0);
+    REQUIRE(stats_now().trims == 0);
+}
+
+static void freed_big_blocks_make_room_for_small_ones(void **state)
+{
+    struct outcome out = in_child(big_then_small, NULL);
+
+    (void)state;
+    assert_true(exited_cleanly(&out));
+}
+
 /* Calls that the watch has to see are few: it ends. */
 static void busy_thread(void *unused UNUSED)
 {
@@ -174,6 +197,7 @@ int main(void)
         cmocka_unit_test(memory_falls_with_little_activity),
         cmocka_unit_test(a_cache_shrinks_with_the_heap),
         cmocka_unit_test(a_cache_of_all_sizes_shrinks_with_the_heap),
+        cmocka_unit_test(freed_big_blocks_make_room_for_small_ones),
         cmocka_unit_test(a_busy_thread_is_not_watched_for_long),
         cmocka_unit_test(a_new_thread_is_not_watched),
     };
