@@ -109,10 +109,11 @@ static void watch(struct hm_tcache *tc, uint64_t now)
 void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
-    uint64_t events = hm_trim_superslab_events();
+    uint64_t events = hm_trim_superslab_events(), aging = interval;
     if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
         reclaim(now, RECLAIM_PART, true);
+        aging = interval / RECLAIM_PART + 1; /* bins of the last phase, likewise */
     } else if (much_is_dirty())
         reclaim(now, DIRTY_AGE_PART, false);
     /* Twice an interval, so that nothing waits for much longer than one. */
@@ -126,7 +127,7 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
     if (tc->asked != asked) {
         tc->asked = asked;
         hm_tcache_flush(tc);
-    } else if (now - tc->aged_at >= interval || hm_share_is_old(&tc->share)) {
+    } else if (now - tc->aged_at >= aging || hm_share_is_old(&tc->share)) {
         tc->aged_at = now;
         hm_tcache_age(tc);
     }
