@@ -27,7 +27,7 @@ struct hm_thread {
     struct hm_front *front;  /* what the fast paths see: bins of the cache, or closed */
     struct hm_tcache *cache; /* or NULL, before and after it has one */
     uint8_t calls;           /* tcache_threads.c: made without */
-    uint8_t shard;           /* for these */
+    uint8_t shard;           /* that it takes from first */
     bool ended;
 };
 extern _Thread_local struct hm_thread hm_self

@@ -148,12 +148,12 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
     if (cls > COARSE_CLASSES)
         return cls;
     unsigned before = hm_load_relaxed(&taken[cls]);
-    bool cold = before < COARSE_BYTES / 16, alone = tc == NULL && cls < LINE_CLASS;
-    if (HM_LIKELY(!cold && !alone) || hm_harden_on || hm_opt.check_sized)
+    bool cold = before < COARSE_BYTES / 16, single = tc == NULL && cls < LINE_CLASS;
+    if (HM_LIKELY(!cold && !single) || hm_harden_on || hm_opt.check_sized)
         return cls;
     if (cold)
         hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
-    if (alone)
+    if (single)
         return LINE_CLASS;
     if (cls > HM_SMALL_CLASSES)
         return COARSE_CLASSES;

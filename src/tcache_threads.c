@@ -147,7 +147,7 @@ struct hm_tcache *hm_tcache_start(const void *freed)
 {
     if (hm_self.ended)
         return NULL;
-    /* From its first lock on, this thread counts for fork (process.h). */
+    /* First: blocks that others take from now on shall lie in lines of their own. */
     hm_add_relaxed(&hm_tcache_threads, 1);
     unsigned home = HM_HOME_NONE;
     if (freed != NULL)
