@@ -94,7 +94,8 @@ static bool watch_worth(const struct hm_tcache *tc)
  * puts it off: tearing a peak down is a mixture of both. */
 static void watch(struct hm_tcache *tc, uint64_t now)
 {
-    if (now != tc->watched_at) /* frees that bins take in are not seen otherwise */
+    /* Frees that bins take in are not seen otherwise. */
+    if (now != tc->watched_at && tc->share.bytes >= WATCH_BYTES)
         hm_tcache_note_live(tc);
     if (!watch_worth(tc))
         hm_tcache_watch_end(tc);
