@@ -115,7 +115,7 @@ static void one_phase_after_another(void *unused UNUSED)
     void *held[300];
     size_t grown = 0;
 
-    REQUIRE(hakmem_option_set("trim_interval", "50s") == 0);
+    REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
     for (int i = 0; i < 4; i++)
         give(hold(4 * MIB));
     for (size_t i = 0; i < COUNT(held); i++)
@@ -125,6 +125,7 @@ static void one_phase_after_another(void *unused UNUSED)
     uint64_t cached = stats_now().cached_bytes;
 
     REQUIRE(stats_now().bigcache_bytes >= 4 * MIB && cached >= 2 * MIB);
+    REQUIRE(hakmem_option_set("trim_interval", "50s") == 0);
     do {
         for (int i = 0; i < 3000; i++, grown += 500)
             hold(500);
