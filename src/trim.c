@@ -57,11 +57,10 @@ bool hm_trim_anything_left(void)
  * too short, or freed big blocks. A program whose sizes change from phase to phase shall
  * not hold what the last one left on top of what the next one needs. Or it gives
  * SuperSlabs back, and may be done before the next pass. */
-static void reclaim(uint64_t now, unsigned part, bool big)
+static void reclaim(uint64_t now, uint64_t age, bool big)
 {
     uint64_t cached = big ? hm_load_relaxed(&hm_big_counts.cached_bytes) : 0;
     bool much = hm_superslab_purgeable() + (cached >> HM_UNIT_SHIFT) >= RECLAIM_UNITS;
-    uint64_t age = HM_LIVE(trim_interval) / part + 1;
     uint64_t last = hm_load_relaxed(&last_reclaim);
     if (!much || now - last < age ||
         !atomic_compare_exchange_strong_explicit(
@@ -113,10 +112,10 @@ void hm_trim_tick_slow(struct hm_tcache *tc)
     uint64_t events = hm_trim_superslab_events(), aging = interval;
     if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
-        reclaim(now, RECLAIM_PART, true);
-        aging = interval / RECLAIM_PART + 1; /* bins of the last phase, likewise */
+        aging = interval / RECLAIM_PART + 1; /* of bins of the last phase, too */
+        reclaim(now, aging, true);
     } else if (much_is_dirty())
-        reclaim(now, DIRTY_AGE_PART, false);
+        reclaim(now, interval / DIRTY_AGE_PART + 1, false);
     /* Twice an interval, so that nothing waits for much longer than one. */
     uint64_t last = hm_load_relaxed(&last_pass);
     if (now - last >= interval / 2 &&
