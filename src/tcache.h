@@ -61,7 +61,7 @@ struct hm_tcache {
         withheld;     /* parked, being trimmed: [L:threads] set; its trimmer clears */
     uint64_t aged_at; /* [owner, or L:threads when parked] hm_clock */
     struct hm_tcache *next;        /* [const] all caches */
-    struct hm_tcache *next_parked; /* [L:threads] */
+    struct hm_tcache *_Atomic next_parked; /* [L:threads] */
     /* Counters: [owner]; statistics read. */
     _Atomic uint64_t refills, refilled, flushes, flushed;
     _Atomic uint64_t remote;          /* flushed into slabs CURRENT for another thread */

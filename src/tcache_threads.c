@@ -22,8 +22,8 @@
 static struct {
     struct hm_lock lock;
     struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
-    struct hm_tcache *parked;      /* [L:lock] last parked first: its memory is warm */
-    _Atomic unsigned parked_count; /* [L:lock] written */
+    struct hm_tcache *_Atomic parked; /* [L:lock] last parked first: its memory is warm;
+                                         [any] is there one? */
     struct hm_tcache *_Atomic orphans; /* [any] exited while fork elsewhere */
     _Atomic unsigned untrimmed;        /* parked caches that may hold blocks */
     _Atomic unsigned next_shard;
@@ -68,9 +68,8 @@ static void park(struct hm_tcache *tc)
 {
     tc->aged_at = hm_load_relaxed(&hm_clock);
     hm_store_relaxed(&tc->parked, true);
-    tc->next_parked = threads.parked;
-    threads.parked = tc;
-    hm_add_relaxed(&threads.parked_count, 1);
+    hm_store_relaxed(&tc->next_parked, hm_load_relaxed(&threads.parked));
+    hm_store_relaxed(&threads.parked, tc);
     hm_add_relaxed(&threads.untrimmed, 1);
 }
 
@@ -82,7 +81,7 @@ static void park_orphans(void)
     struct hm_tcache *tc =
         atomic_exchange_explicit(&threads.orphans, NULL, memory_order_acquire);
     while (tc != NULL) {
-        struct hm_tcache *next = tc->next_parked;
+        struct hm_tcache *next = hm_load_relaxed(&tc->next_parked);
         park(tc);
         tc = next;
     }
@@ -98,7 +97,7 @@ static void retire(struct hm_tcache *tc)
         return;
     }
     do /* release pairs with the acquire in park_orphans */
-        tc->next_parked = first;
+        hm_store_relaxed(&tc->next_parked, first);
     while (!atomic_compare_exchange_weak_explicit(
         &threads.orphans, &first, tc, memory_order_release, memory_order_relaxed));
 }
@@ -116,15 +115,17 @@ static bool unpark(struct hm_tcache **unparked, unsigned home)
     if (!hm_lock_acquire(&threads.lock))
         return false;
     park_orphans();
-    struct hm_tcache **link = &threads.parked;
+    struct hm_tcache *_Atomic *link = &threads.parked, *tc;
     unsigned looks = home == HM_HOME_NONE ? UINT_MAX : PARKED_LOOKS;
-    for (; *link != NULL && !suits(*link, home); link = &(*link)->next_parked)
-        if (--looks == 0)
+    while ((tc = hm_load_relaxed(link)) != NULL && !suits(tc, home)) {
+        link = &tc->next_parked;
+        if (--looks == 0) {
+            tc = NULL;
             break;
-    struct hm_tcache *tc = looks > 0 ? *link : NULL;
+        }
+    }
     if (tc != NULL) {
-        *link = tc->next_parked;
-        hm_sub_relaxed(&threads.parked_count, 1);
+        hm_store_relaxed(link, hm_load_relaxed(&tc->next_parked));
         hm_store_relaxed(&tc->parked, false);
         if (tc->aged_at != UINT64_MAX)
             hm_sub_relaxed(&threads.untrimmed, 1);
@@ -180,7 +181,7 @@ struct hm_tcache *hm_tcache_start(const void *freed)
 struct hm_tcache *hm_tcache_await(const void *freed)
 {
     bool only = hm_load_relaxed(&hm_tcache_threads) == 0;
-    bool is_parked = hm_load_relaxed(&threads.parked_count) > 0;
+    bool is_parked = hm_load_relaxed(&threads.parked) != NULL;
     if (only || is_parked || every_call_slow || hm_self.calls == CALLS_WITHOUT)
         return hm_tcache_start(freed);
     pick_shard();
@@ -225,9 +226,9 @@ static struct hm_tcache *withhold(uint64_t deadline)
     if (!hm_lock_acquire(&threads.lock))
         return NULL;
     park_orphans();
-    struct hm_tcache *tc = threads.parked;
+    struct hm_tcache *tc = hm_load_relaxed(&threads.parked);
     while (tc != NULL && (hm_load_acquire(&tc->withheld) || tc->aged_at > deadline))
-        tc = tc->next_parked;
+        tc = hm_load_relaxed(&tc->next_parked);
     if (tc != NULL)
         hm_store_relaxed(&tc->withheld, true);
     hm_lock_release(&threads.lock);
