@@ -170,10 +170,9 @@ static void open_page(uint32_t from)
         hm_page_close(); /* the process ended meanwhile */
 }
 
-HM_HOT void hm_page_open(void)
+void hm_page_open(void)
 {
-    if (hm_opt.stats_page)
-        open_page(NONE);
+    open_page(NONE);
 }
 
 void hm_page_close(void)

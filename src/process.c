@@ -95,7 +95,8 @@ HM_ONCE void hm_process_load(void)
     if (hm_opt.prewarm > 0 || hm_opt.stats_page || !THREADS_ALLOCATE)
         hm_heap_init();
     pthread_atfork(fork_prepare, fork_parent, fork_child);
-    hm_page_open();
+    if (hm_opt.stats_page)
+        hm_page_open();
     hm_helper_load(&helper_work);
 }
 
