@@ -338,6 +338,16 @@ static UNUSED bool exited_cleanly(const struct outcome *out)
         assert_true(exited_cleanly(&out_));        \
     } while (0)
 
+/* Defines a test whose body runs in a child. */
+#define IN_CHILD(name)                     \
+    static void name##_body(void *unused); \
+    static void name(void **state)         \
+    {                                      \
+        (void)state;                       \
+        ASSERT_CHILD(name##_body, NULL);   \
+    }                                      \
+    static void name##_body(void *unused UNUSED)
+
 /* ---- Emulators ------------------------------------------------------------------------
  * HM_TEST_EMULATOR is the command that runs programs like this one, if the machine itself
  * cannot. qemu-user has threads of its own, and knows neither limits on memory nor

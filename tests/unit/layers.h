@@ -89,14 +89,4 @@ static UNUSED bool trap_calls(const int *numbers, size_t count)
             sched_yield(); \
     } while (0)
 
-/* Defines a test whose body runs in a child. */
-#define IN_CHILD(name)                     \
-    static void name##_body(void *unused); \
-    static void name(void **state)         \
-    {                                      \
-        (void)state;                       \
-        ASSERT_CHILD(name##_body, NULL);   \
-    }                                      \
-    static void name##_body(void *unused UNUSED)
-
 #endif

@@ -70,13 +70,6 @@ static void *fork_often(void *before)
     return NULL;
 }
 
-static void in_process_of_its_own(void (*body)(void *))
-{
-    struct outcome out = in_child(body, NULL);
-
-    assert_true(exited_cleanly(&out));
-}
-
 /* Forks from threads that have allocated before, or have not. */
 static void forks(size_t count, bool before)
 {
@@ -89,26 +82,14 @@ static void forks(size_t count, bool before)
     pthread_join(busy, NULL);
 }
 
-static void several_forks(void *unused UNUSED)
+IN_CHILD(threads_may_fork_at_the_same_time)
 {
     forks(3, true);
 }
 
-static void threads_may_fork_at_the_same_time(void **state)
-{
-    (void)state;
-    in_process_of_its_own(several_forks);
-}
-
-static void quiet_forks(void *unused UNUSED)
+IN_CHILD(a_thread_that_never_allocated_may_fork)
 {
     forks(1, false);
-}
-
-static void a_thread_that_never_allocated_may_fork(void **state)
-{
-    (void)state;
-    in_process_of_its_own(quiet_forks);
 }
 
 static void *first_calls(void *unused)
@@ -118,7 +99,7 @@ static void *first_calls(void *unused)
     return unused;
 }
 
-static void forks_beside_new_threads(void *unused UNUSED)
+IN_CHILD(a_fork_may_meet_the_first_malloc_of_a_thread)
 {
     use_the_heap();
     for (long i = 0; i < scaled(500); i++) {
@@ -132,19 +113,13 @@ static void forks_beside_new_threads(void *unused UNUSED)
     }
 }
 
-static void a_fork_may_meet_the_first_malloc_of_a_thread(void **state)
-{
-    (void)state;
-    in_process_of_its_own(forks_beside_new_threads);
-}
-
 static void *short_life(void *unused)
 {
     use_the_heap();
     return unused;
 }
 
-static void forks_beside_ending_threads(void *unused UNUSED)
+IN_CHILD(a_fork_may_meet_the_end_of_a_thread)
 {
     for (long i = 0; i < scaled(500); i++) {
         pthread_t thread;
@@ -154,12 +129,6 @@ static void forks_beside_ending_threads(void *unused UNUSED)
         fork_and_use_the_heap_in_the_child();
         pthread_join(thread, NULL);
     }
-}
-
-static void a_fork_may_meet_the_end_of_a_thread(void **state)
-{
-    (void)state;
-    in_process_of_its_own(forks_beside_ending_threads);
 }
 
 /* A signal handler's fork may come in the middle of any critical section, while another
@@ -205,7 +174,7 @@ static void fork_inside_a_critical_section(void)
     REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-static void forks_inside_critical_sections(void *unused UNUSED)
+IN_CHILD(a_signal_handler_may_fork_inside_any_critical_section)
 {
     pthread_t busy;
 
@@ -221,12 +190,6 @@ static void forks_inside_critical_sections(void *unused UNUSED)
         }
     atomic_store(&stop, true);
     pthread_join(busy, NULL);
-}
-
-static void a_signal_handler_may_fork_inside_any_critical_section(void **state)
-{
-    (void)state;
-    in_process_of_its_own(forks_inside_critical_sections);
 }
 
 int main(void)

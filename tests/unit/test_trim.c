@@ -55,26 +55,13 @@ static void spike(size_t count, size_t size)
     free(held);
 }
 
-static void test_in_child(void (*body)(void *))
-{
-    struct outcome out = in_child(body, NULL);
-
-    assert_true(exited_cleanly(&out));
-}
-
-static void hold_a_little(void *unused UNUSED)
+IN_CHILD(no_helper_starts_while_nothing_is_retained)
 {
     size_t before = threads();
 
     for (int i = 0; i < 1000; i++)
         REQUIRE(take(100) != NULL);
     REQUIRE(!hm_helper_exists() && threads() == before);
-}
-
-static void no_helper_starts_while_nothing_is_retained(void **state)
-{
-    (void)state;
-    test_in_child(hold_a_little);
 }
 
 static void spike_of_small(void *unused UNUSED)
@@ -98,9 +85,9 @@ static void spike_of_big(void *unused UNUSED)
 static void memory_of_a_spike_falls_while_the_process_is_idle(void **state)
 {
     (void)state;
-    test_in_child(spike_of_small);
-    test_in_child(spike_of_medium);
-    test_in_child(spike_of_big);
+    ASSERT_CHILD(spike_of_small, NULL);
+    ASSERT_CHILD(spike_of_medium, NULL);
+    ASSERT_CHILD(spike_of_big, NULL);
 }
 
 /* Fewer slow calls than it takes for a thread to look at the clock. */
@@ -119,23 +106,17 @@ static void a_few_big(void *unused UNUSED)
 static void memory_of_a_few_blocks_falls_too(void **state)
 {
     (void)state;
-    test_in_child(a_few_medium);
-    test_in_child(a_few_big);
+    ASSERT_CHILD(a_few_medium, NULL);
+    ASSERT_CHILD(a_few_big, NULL);
 }
 
-static void spikes(void *unused UNUSED)
+IN_CHILD(the_helper_wakes_for_the_next_spike)
 {
     for (int i = 0; i < 5; i++) {
         spike(50000, 500);
         wait_until_nothing_is_retained();
     }
     REQUIRE(hm_helper_exists());
-}
-
-static void the_helper_wakes_for_the_next_spike(void **state)
-{
-    (void)state;
-    test_in_child(spikes);
 }
 
 static void parent_and_child(void *unused UNUSED)
@@ -163,7 +144,7 @@ static void a_forks_child_has_a_helper_of_its_own(void **state)
 {
     (void)state;
     NEED_NO_EMULATOR("its threads");
-    test_in_child(parent_and_child);
+    ASSERT_CHILD(parent_and_child, NULL);
 }
 
 static void *spike_and_end(void *unused)
@@ -172,7 +153,7 @@ static void *spike_and_end(void *unused)
     return unused;
 }
 
-static void parked(void *unused UNUSED)
+IN_CHILD(the_caches_of_ended_threads_fall_too)
 {
     pthread_t thread;
 
@@ -185,13 +166,7 @@ static void parked(void *unused UNUSED)
     wait_until_nothing_is_retained();
 }
 
-static void the_caches_of_ended_threads_fall_too(void **state)
-{
-    (void)state;
-    test_in_child(parked);
-}
-
-static void idle(void *unused UNUSED)
+IN_CHILD(an_idle_process_has_an_idle_helper)
 {
     spike(50000, 500);
     wait_until_nothing_is_retained();
@@ -201,12 +176,6 @@ static void idle(void *unused UNUSED)
         passes = stats_now().trims;
         usleep(200000);
     } while (stats_now().trims != passes);
-}
-
-static void an_idle_process_has_an_idle_helper(void **state)
-{
-    (void)state;
-    test_in_child(idle);
 }
 
 static void helper_with_signals(void *unused UNUSED)
@@ -242,10 +211,10 @@ static void the_helper_takes_no_signal(void **state)
 {
     (void)state;
     NEED_NO_EMULATOR("its signal mask");
-    test_in_child(helper_with_signals);
+    ASSERT_CHILD(helper_with_signals, NULL);
 }
 
-static void all_at_once(void *unused UNUSED)
+IN_CHILD(trim_gives_back_at_once)
 {
     spike(100, 50000);
     spike(10, 1000000);
@@ -254,13 +223,7 @@ static void all_at_once(void *unused UNUSED)
     REQUIRE(retained() == 0);
 }
 
-static void trim_gives_back_at_once(void **state)
-{
-    (void)state;
-    test_in_child(all_at_once);
-}
-
-static void a_full_cache(void *unused UNUSED)
+IN_CHILD(threads_empty_their_caches_once_when_asked_to)
 {
     spike(2000, 64);
     REQUIRE(stats_now().cached_bytes >= 1000);
@@ -273,12 +236,6 @@ static void a_full_cache(void *unused UNUSED)
     for (int i = 0; i < 64; i++)
         give(take(50000));
     REQUIRE(stats_now().cached_bytes > 0);
-}
-
-static void threads_empty_their_caches_once_when_asked_to(void **state)
-{
-    (void)state;
-    test_in_child(a_full_cache);
 }
 
 int main(void)

@@ -45,7 +45,7 @@ static void tear_down(size_t small)
             give(held[i]);
 }
 
-static void medium_blocks(void *unused UNUSED)
+IN_CHILD(memory_falls_with_little_activity)
 {
     do_little(); /* from now on the bins serve it */
     REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
@@ -57,31 +57,15 @@ static void medium_blocks(void *unused UNUSED)
         do_little();
 }
 
-static void memory_falls_with_little_activity(void **state)
-{
-    struct outcome out = in_child(medium_blocks, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
-}
-
-static void small_blocks(void *unused UNUSED)
+IN_CHILD(a_cache_shrinks_with_the_heap)
 {
     tear_down(SMALL);
     while (stats_now().cached_bytes > MIB)
         do_little();
 }
 
-static void a_cache_shrinks_with_the_heap(void **state)
-{
-    struct outcome out = in_child(small_blocks, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
-}
-
 /* Nothing is left of the peak but a cache, which serves every call. */
-static void all_sizes(void *unused UNUSED)
+IN_CHILD(a_cache_of_all_sizes_shrinks_with_the_heap)
 {
     static void *held[LARGE];
 
@@ -100,17 +84,9 @@ static void all_sizes(void *unused UNUSED)
         do_little();
 }
 
-static void a_cache_of_all_sizes_shrinks_with_the_heap(void **state)
-{
-    struct outcome out = in_child(all_sizes, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
-}
-
 /* What was freed in one phase and is of no use in the next goes back before trim_interval
  * is over, and before as much went through the cache as has it aged (hm_share_is_old). */
-static void one_phase_after_another(void *unused UNUSED)
+IN_CHILD(what_one_phase_left_makes_room_for_the_next)
 {
     void *held[300];
     size_t grown = 0;
@@ -134,16 +110,8 @@ static void one_phase_after_another(void *unused UNUSED)
     REQUIRE(grown < 4 * cached);
 }
 
-static void what_one_phase_left_makes_room_for_the_next(void **state)
-{
-    struct outcome out = in_child(one_phase_after_another, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
-}
-
 /* Calls that the watch has to see are few: it ends. */
-static void busy_thread(void *unused UNUSED)
+IN_CHILD(a_busy_thread_is_not_watched_for_long)
 {
     REQUIRE(hakmem_option_set("trim_interval", "1h") == 0);
     tear_down(0);
@@ -153,14 +121,6 @@ static void busy_thread(void *unused UNUSED)
     for (int i = 0; i < 10000 && hm_self.front == watched; i++)
         give(take(100));
     REQUIRE(hm_self.front == &hm_self.cache->bin_ends);
-}
-
-static void a_busy_thread_is_not_watched_for_long(void **state)
-{
-    struct outcome out = in_child(busy_thread, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
 }
 
 static void *tear_down_and_end(void *cache)
@@ -180,7 +140,7 @@ static void *start_anew(void *cache)
     return NULL;
 }
 
-static void threads_in_turn(void *unused UNUSED)
+IN_CHILD(a_new_thread_is_not_watched)
 {
     pthread_t thread;
     struct hm_tcache *cache;
@@ -192,14 +152,6 @@ static void threads_in_turn(void *unused UNUSED)
     hakmem_trim();
     REQUIRE(pthread_create(&thread, NULL, start_anew, cache) == 0);
     REQUIRE(pthread_join(thread, NULL) == 0);
-}
-
-static void a_new_thread_is_not_watched(void **state)
-{
-    struct outcome out = in_child(threads_in_turn, NULL);
-
-    (void)state;
-    assert_true(exited_cleanly(&out));
 }
 
 int main(void)
