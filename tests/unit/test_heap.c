@@ -196,14 +196,6 @@ static void another_thread_may_resize_and_free(void **state)
     }
 }
 
-static uint64_t caches(void)
-{
-    struct hakmem_stats stats = {.version = HAKMEM_STATS_VERSION, .size = sizeof stats};
-
-    REQUIRE(hakmem_stats(&stats) == 0);
-    return stats.thread_caches;
-}
-
 /* One by one they lie beside others', and shall not share their cache lines. */
 static void *take_a_few(void *arg)
 {
@@ -214,7 +206,7 @@ static void *take_a_few(void *arg)
         REQUIRE(is_aligned(small[i], HM_CACHE_LINE) && usable(small[i]) >= i + 1);
         memset(small[i], 1, usable(small[i]));
     }
-    REQUIRE(caches() == *(uint64_t *)arg);
+    REQUIRE(stats_now().thread_caches == *(uint64_t *)arg);
     for (size_t i = 0; i < COUNT(small); i++)
         give(small[i]);
     return NULL;
@@ -225,7 +217,7 @@ static void a_thread_that_takes_a_few_blocks_shares_no_line(void **state)
     (void)state;
     NEED(!is_rerun(), "no options");
     give(take(1));
-    REQUIRE(caches() == 1);
+    REQUIRE(stats_now().thread_caches == 1);
     uint64_t one = 1;
 
     run_threads(4, take_a_few, &one, 0);
