@@ -50,6 +50,7 @@ unit_ldadd = libhm_internal.a $(CMOCKA_LIBS)
 heap_cppflags = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_PREFIX=)
 unit_tests = \
 	tests/unit/test_big \
+	tests/unit/test_big_compose \
 	tests/unit/test_bits \
 	tests/unit/test_canary \
 	tests/unit/test_check \
@@ -83,12 +84,15 @@ unit_tests = \
 	tests/unit/test_superslab_trim \
 	tests/unit/test_sys \
 	tests/unit/test_tcache \
+	tests/unit/test_tcache_threads \
 	tests/unit/test_text \
 	tests/unit/test_trim \
 	tests/unit/test_watch \
 	tests/unit/test_window
 tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
+tests_unit_test_big_compose_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_big_compose_LDADD = $(unit_ldadd)
 tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
 tests_unit_test_canary_CPPFLAGS = $(unit_cppflags)
@@ -162,6 +166,8 @@ tests_unit_test_sys_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sys_LDADD = $(unit_ldadd)
 tests_unit_test_tcache_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tcache_LDADD = $(unit_ldadd)
+tests_unit_test_tcache_threads_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_tcache_threads_LDADD = $(unit_ldadd)
 tests_unit_test_text_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_text_LDADD = $(unit_ldadd)
 tests_unit_test_trim_CPPFLAGS = $(unit_cppflags)
@@ -232,6 +238,7 @@ port_tests = \
 	tests/fuzz/fuzz_option \
 	tests/static/test_static \
 	tests/unit/test_big \
+	tests/unit/test_big_compose \
 	tests/unit/test_bits \
 	tests/unit/test_conf_errors \
 	tests/unit/test_lock \
@@ -245,6 +252,7 @@ port_tests = \
 	tests/unit/test_superslab \
 	tests/unit/test_sys \
 	tests/unit/test_tcache \
+	tests/unit/test_tcache_threads \
 	tests/unit/test_text \
 	tests/unit/test_window
 
@@ -400,9 +408,9 @@ endif
 EXTRA_DIST += tests/misuse/Catalogue.pm tests/misuse/catalogue.golden tests/misuse/compare.pl
 EXTRA_DIST += $(scripts) $(meta_tests) $(command_tests) tests/command/Command.pm \
 	tests/static/static.t tests/cmocka/cmocka.h \
-	tests/hide.h tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/capture.h \
-	tests/unit/conf_dir.h tests/unit/conf_load.h tests/unit/inject.h tests/unit/layers.h \
-	tests/unit/rerun.h \
+	tests/hide.h tests/no-cxx.t tests/prefix.h tests/support.h tests/unit/caches.h \
+	tests/unit/capture.h tests/unit/conf_dir.h tests/unit/conf_load.h \
+	tests/unit/extents.h tests/unit/inject.h tests/unit/layers.h tests/unit/rerun.h \
 	tests/unit/slab_blocks.h tests/unit/superslab_runs.h tests/preload/Preload.pm \
 	tests/meta/Repo.pm $(packages_tests) tests/packages/Installed.pm \
 	tests/meta/imports.golden tests/meta/installed.golden tests/meta/symbols.golden \
