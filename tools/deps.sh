@@ -13,12 +13,12 @@ test=(clang clang-tidy cmake cppcheck g++ libcmocka-dev meson ninja-build perl v
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
 packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)
 packages_test=(autopkgtest blhc faketime lintian locales man-db nodejs ruby)
-port_i386=(gcc-i686-linux-gnu libc6-i386)
+port_i386=(gcc-i686-linux-gnu libc6-dev-i386-cross libc6-i386)
 port_i386_clang=(clang "${port_i386[@]}")
 port_musl=(gcc linux-libc-dev musl-tools)
-port_arm64=(gcc-aarch64-linux-gnu qemu-user)
+port_arm64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 port_arm64_clang=(clang "${port_arm64[@]}")
-port_armhf=(gcc-arm-linux-gnueabihf qemu-user)
+port_armhf=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user)
 
 missing=()
 for group; do
