@@ -68,11 +68,11 @@ for my $profile (@profiles) {
 }
 
 # Python knows that these two of its own tests are about allocation and threads.
-my $tests = run({ plain => 1 }, 'python3', '-m', 'test', '--list-tests')->{out};
+# Debian has them in a package that nothing else needs, but the frame of some everywhere.
 SKIP: {
-    my @chosen =
-        grep { $tests =~ /^\Q$_\E$/m } qw(test_list test_dict test_set test_json);
-    skip 'no python3 -m test', 1 unless @chosen;
+    my @chosen = grep { run({ plain => 1 }, 'python3', '-c', "import test.$_")->{status} == 0 }
+        qw(test_list test_dict test_set test_json);
+    skip 'its own tests are not installed', 1 unless @chosen;
     succeeds("its own @chosen", { dir => $scratch }, 'python3', '-m', 'test', @chosen);
 }
 
