@@ -20,7 +20,7 @@ enum { SMALL = 64, MEDIUM = 100000, BIG = 4 << 20 };
 
 enum {
     SECRET = 0xA7, /* what must not be read any more */
-    DAMAGE = 0xD6, /* what must not be read by others */
+    DAMAGE = 0x56, /* what must not be read by others; text, which is no canary's byte */
     REUSE = 32,    /* so many allocations may bring a freed block back */
 };
 
