@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # tools/deps.sh GROUP…: installs what Debian 12 lacks for build, test, demo, packages,
-# packages_test, or one of tools/ports.sh: port_i386 and so on.
+# packages_test, fresh, or one of tools/ports.sh: port_i386 and so on.
 # shellcheck disable=SC2034 # the lists are used by their names
 set -euo pipefail
 
@@ -13,6 +13,7 @@ test=(clang clang-tidy cmake cppcheck g++ libcmocka-dev meson ninja-build perl v
 demo=(gcc libc6-dev perl python3 redis-server redis-tools sqlite3)
 packages=(build-essential debhelper libcmocka-dev libncurses-dev pkgconf)
 packages_test=(autopkgtest blhc faketime lintian locales man-db nodejs ruby)
+fresh=(debootstrap git util-linux)
 port_i386=(gcc-i686-linux-gnu libc6-dev-i386-cross libc6-i386)
 port_i386_clang=(clang "${port_i386[@]}")
 port_musl=(gcc linux-libc-dev musl-tools)
