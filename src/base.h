@@ -55,6 +55,13 @@ noreturn void hm_assert_failed(const char *file, int line, const char *cond);
 #define HM_TSAN 0
 #endif
 
+/* What nobody can foresee, so that a branch would be taken wrongly half of the time. */
+#if defined __has_builtin && __has_builtin(__builtin_expect_with_probability)
+#define HM_EITHER(x) __builtin_expect_with_probability(!!(x), 1, 0.5)
+#else
+#define HM_EITHER(x) (x)
+#endif
+
 /* Keeps the compiler from looking through a value: on the fast path it would otherwise
  * compute two forms of an index, or an address of its own, at an instruction each. */
 #define HM_OPAQUE(x) __asm__("" : "+r"(x))

@@ -371,6 +371,7 @@ static void check_cache(struct hm_tcache *tc)
         check_bin(tc, cls);
     struct hm_slot *limit = hm_front_limit(&tc->bin_ends, 0);
     holds(hm_load_relaxed(&tc->bin_ends.top[0]) == limit, "C3: bin 0 has room", tc);
+    holds(hm_front_is_sound(&tc->bin_ends), "F2: bounds of a front", tc);
 }
 
 static void check_parked(struct hm_lock *lock)

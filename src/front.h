@@ -4,6 +4,11 @@
  * F1 Of a closed bin top == limit == the shared sentinel, so that pop and push both miss.
  *    A thread starts with the front of closed bins, and ends with it; "not started",
  *    "exited", "checked" and "watched" need no test on the fast path, they miss.
+ * F2 The fast paths part where they ask whether a request, or a block, is small. Where
+ *    small and large ones come in no order, the processor foresees the answer wrongly,
+ *    time and again, which takes longer than all the rest. A front is mixed then: the
+ *    answer is always no, to whether it is large as well, and the way on from there is
+ *    one for both. Closed ones that all threads share are, too.
  */
 #ifndef HM_FRONT_H
 #define HM_FRONT_H
@@ -13,6 +18,9 @@
 struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
     struct hm_slot *limit[HM_STATES];         /* [owner]; hm_front_limit */
+    /* [owner] F2: bounds below which something is small, or large; 0: mixed. Requests in
+     * steps of 16 bytes, the bound included; blocks in granules (window.h). */
+    size_t small_steps, small_granules, large_granules;
 };
 
 /* How anybody else reads a limit. By a builtin of gcc, since an _Atomic one would not be
@@ -37,5 +45,12 @@ extern _Thread_local struct hm_thread hm_self
 extern HM_HIDDEN struct hm_front hm_front_closed;
 
 void hm_front_close(struct hm_front *front);
+/* F2 */
+void hm_front_mix(struct hm_front *front, bool mixed);
+HM_INLINE bool hm_front_is_mixed(const struct hm_front *front)
+{
+    return front->small_steps == 0;
+}
+bool hm_front_is_sound(const struct hm_front *front);
 
 #endif

@@ -37,7 +37,7 @@ HM_ONCE bool hm_harden_needs_every_call(void)
 static bool is_sample(struct hm_tcache *tc)
 {
     uint32_t seen = tc->events;
-    if (tc->front == &tc->bin_ends)
+    if (hm_tcache_front(tc) == &tc->bin_ends)
         seen += (uint32_t)hm_load_relaxed(&tc->refilled);
     if (tc->sample_at != 0 && (int32_t)(seen - tc->sample_at) < 0)
         return false;

@@ -56,11 +56,10 @@ HM_INLINE void *pop(struct hm_front *front, size_t bin)
 
 /* Puts a live block into its bin. False: the bin is full, or the block is not live, for
  * bin 0 has no room. */
-HM_INLINE bool push(void *block, hm_state *state)
+HM_INLINE bool push(struct hm_front *front, void *block, hm_state *state)
 {
     size_t bin = hm_load_relaxed(state);
     HM_OPAQUE(bin);
-    struct hm_front *front = hm_self.front;
     struct hm_slot *top = hm_load_relaxed(&front->top[bin]);
     if (HM_UNLIKELY(top == front->limit[bin]))
         return false;
@@ -79,10 +78,10 @@ HM_INLINE void *take_cached(size_t size)
     struct hm_front *front = hm_self.front;
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     HM_OPAQUE(steps);
-    if (HM_LIKELY(steps <= HM_SMALL_CLASSES))
+    if (HM_LIKELY(steps <= front->small_steps))
         return pop(front, steps);
     if (HM_LIKELY(steps <= HM_LARGE_MAX >> HM_SMALL_SHIFT))
-        return pop(front, hm_large_class[steps]);
+        return pop(front, hm_step_class[steps]);
     return NULL;
 }
 
@@ -95,11 +94,15 @@ HM_EXPORT void *malloc(size_t size)
 /* Puts a block into the thread cache. False: the slow path must do. */
 HM_INLINE bool give_cached(void *block)
 {
+    struct hm_front *front = hm_self.front;
     size_t granule = hm_window_granule(block);
-    if (HM_LIKELY(hm_window_is_small(granule)))
-        return push(block, hm_window_small_state(granule));
-    hm_state *state = hm_window_large_state(granule);
-    return HM_LIKELY(state != NULL) && push(block, state);
+    if (HM_LIKELY(granule < front->small_granules))
+        return push(front, block, hm_window_small_state(granule));
+    size_t coarse = hm_window_coarse(granule);
+    if (HM_LIKELY(coarse < front->large_granules))
+        return push(front, block, hm_window_large_state(coarse));
+    hm_state *state = hm_window_either_state(coarse); /* front.h, F2 */
+    return HM_LIKELY(state != NULL) && push(front, block, state);
 }
 
 HM_EXPORT void free(void *block)
@@ -342,8 +345,8 @@ HM_FREE_NAME(_ZdlPv);
 HM_FREE_NAME(_ZdaPv);
 HM_FREE_NAME(_ZdlPvRKSt9nothrow_t);
 HM_FREE_NAME(_ZdaPvRKSt9nothrow_t);
-HM_FREE_SIZED(HM_NOTHING, HM_M(_ZdlPv, ), HM_SIZE, size, 1)
-HM_FREE_SIZED(HM_NOTHING, HM_M(_ZdaPv, ), HM_SIZE, size, 1)
+HM_ALIAS(free_sized) void HM_M(_ZdlPv, )(void *block, size_t size);
+HM_ALIAS(free_sized) void HM_M(_ZdaPv, )(void *block, size_t size);
 HM_FREE_SIZED(HM_RARE, _ZdlPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
 HM_FREE_SIZED(HM_RARE, _ZdaPvSt11align_val_t, HM_ALIGN, SIZE_MAX, align)
 HM_FREE_SIZED(HM_RARE, HM_M(_ZdlPv, St11align_val_t), HM_SIZE_ALIGN, size, align)

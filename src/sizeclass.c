@@ -43,7 +43,12 @@ const struct hm_class hm_classes[HM_CLASSES] = {
         SPAN(base, first, 4), SPAN(base, first, 5), SPAN(base, first, 6), \
         SPAN(base, first, 7), SPAN(base, first, 8)
 
-const uint8_t hm_large_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
+#define STEP(n) [n] = (n)
+#define STEP_4(n) STEP(n), STEP((n) + 1), STEP((n) + 2), STEP((n) + 3)
+#define STEP_16(n) STEP_4(n), STEP_4((n) + 4), STEP_4((n) + 8), STEP_4((n) + 12)
+
+const uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
+    STEP_16(1),       STEP_16(17),       STEP_16(33),       STEP_16(49),
     SPAN_8(1024, 65), SPAN_8(2048, 73),  SPAN_8(4096, 81),
     SPAN_8(8192, 89), SPAN_8(16384, 97),
 };

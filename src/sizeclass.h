@@ -41,8 +41,8 @@ struct hm_class {
 /* [const] entry 0 is unused */
 extern HM_HIDDEN const struct hm_class hm_classes[HM_CLASSES];
 
-/* Class of a large request by (size + 15) / 16. [const] */
-extern HM_HIDDEN const uint8_t hm_large_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
+/* Class of a request by (size + 15) / 16. [const] */
+extern HM_HIDDEN const uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
 
 /* The class that serves `size`, or 0 when the request is larger than any class. */
 HM_INLINE unsigned hm_class_of(size_t size)
@@ -50,9 +50,7 @@ HM_INLINE unsigned hm_class_of(size_t size)
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     if (size > HM_LARGE_MAX)
         return 0;
-    if (steps <= HM_SMALL_CLASSES)
-        return steps == 0 ? 1 : (unsigned)steps;
-    return hm_large_class[steps];
+    return steps == 0 ? 1 : hm_step_class[steps];
 }
 
 /* The class that stands for the slabs that `c` is served from. */

@@ -17,6 +17,14 @@
 #define UNMIX_COST_OTHERS 8
 #define UNMIX_TIMES 2
 
+/* C7. A sample is taken once in so many refills, for a hundredth of what they cost; first
+ * when a program is no longer small. From this part of it on, a wrong answer costs more
+ * than the longer way does. */
+#define SAMPLE 64
+#define SAMPLE_REFILLS 1024
+#define SAMPLE_FIRST 64
+#define SAMPLE_MINOR (SAMPLE / 16 * 3)
+
 _Atomic unsigned hm_tcache_threads;
 
 /* Option refill_target, by class. [any, relaxed] */
@@ -107,7 +115,6 @@ static unsigned caches_in_use(void)
 {
     return hm_load_relaxed(&hm_tcache_threads);
 }
-
 
 uint64_t hm_tcache_cached(struct hm_tcache *tc, uint64_t blocks[HM_CLASSES])
 {
@@ -255,6 +262,13 @@ static void move_home(struct hm_tcache *tc)
     tc->settle.strange = 0;
 }
 
+/* Lets the thread see its bins again once nobody looks at its calls any more. */
+static void end_look(struct hm_tcache *tc)
+{
+    if (tc->watched == 0 && tc->sampled == 0 && !hm_settle_is_looking(&tc->settle))
+        hm_self.front = hm_tcache_front(tc);
+}
+
 struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed)
 {
     unsigned before = tc->settle.home;
@@ -264,8 +278,7 @@ struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed)
             return other;
         move_home(tc);
     }
-    if (!hm_settle_is_looking(&tc->settle) && tc->watched == 0)
-        hm_tcache_watch_end(tc);
+    end_look(tc);
     return tc;
 }
 
@@ -274,6 +287,26 @@ static void wait_for_home(struct hm_tcache *tc)
 {
     if (HM_UNLIKELY(hm_settle_is_guest(&tc->settle)) && hm_settle_wait(&tc->settle))
         move_home(tc);
+}
+
+/* C7 */
+static void sample_begin(struct hm_tcache *tc)
+{
+    tc->sampled = SAMPLE;
+    tc->sampled_large = 0;
+    hm_self.front = &hm_front_closed;
+}
+
+static void sample(struct hm_tcache *tc, unsigned cls)
+{
+    if (HM_LIKELY(tc->sampled == 0))
+        return;
+    tc->sampled_large = (uint8_t)(tc->sampled_large + !hm_class_is_small(cls));
+    if (--tc->sampled == 0) {
+        unsigned minor = (unsigned)hm_min(tc->sampled_large, SAMPLE - tc->sampled_large);
+        hm_front_mix(&tc->bin_ends, minor >= SAMPLE_MINOR);
+        end_look(tc);
+    }
 }
 
 /* Fills an empty bin. The number of blocks starts small, so that a small program touches
@@ -299,6 +332,8 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
     bin->active = true;
     bin->taken = (uint16_t)hm_min(bin->taken + got, UINT16_MAX);
     count_event(&tc->refills, &tc->refilled, got);
+    if (hm_load_relaxed(&tc->refills) % SAMPLE_REFILLS == SAMPLE_FIRST)
+        sample_begin(tc);
     moved(tc, (int64_t)(got * (size_t)hm_classes[cls].size));
     return true;
 }
@@ -325,8 +360,8 @@ static void count_watched(struct hm_tcache *tc)
     if (HM_LIKELY(tc->watched == 0))
         return;
     tc->watch_hit = true;
-    if (--tc->watched == 0)
-        hm_tcache_watch_end(tc);
+    tc->watched--;
+    end_look(tc);
 }
 
 void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
@@ -338,6 +373,7 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls)
     else
         cached = cached && bin_refill(tc, cls);
     if (cached) {
+        sample(tc, cls);
         struct hm_slot *top = top_of(tc, cls);
         slot = *top;
         hm_store_relaxed(&tc->bin_ends.top[cls], top + 1);
@@ -430,6 +466,7 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
         bin_make_room(tc, cls);
     else
         count_watched(tc);
+    sample(tc, cls);
     struct hm_slot *top = top_of(tc, cls) - 1;
     *top = slot;
     hm_store_relaxed(&tc->bin_ends.top[cls], top);
@@ -486,13 +523,12 @@ void hm_tcache_age(struct hm_tcache *tc)
 
 void hm_tcache_watch(struct hm_tcache *tc, unsigned calls)
 {
-    tc->watched = calls;
+    tc->watched = (uint8_t)calls;
     hm_self.front = &hm_front_closed;
 }
 
 void hm_tcache_watch_end(struct hm_tcache *tc)
 {
     tc->watched = 0;
-    if (!hm_settle_is_looking(&tc->settle))
-        hm_self.front = tc->front;
+    end_look(tc);
 }

@@ -20,6 +20,9 @@
  *    stays small and takes from slabs of its own, until it was full without them twice or
  *    the cache has spent enough on that. If most of what it looked at was others', its
  *    thread then gives its home up.
+ * C7 Now and then a thread that misses often has a number of calls in a row come here, to
+ *    be counted: if a good part is about small blocks and a good part about large ones,
+ *    its front is mixed (front.h, F2).
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
@@ -41,12 +44,12 @@ struct hm_bin {
 
 struct hm_tcache {
     struct hm_front bin_ends;
-    struct hm_front *front; /* [const] what its thread sees: bin_ends, or closed bins, so
-                               that every call is checked */
-    uint64_t watched_at;    /* [owner] hm_clock of the last call seen so */
-    unsigned watched;       /* [owner] such calls until the watch ends; 0: no watch */
-    bool watch_hit;         /* [owner] this call is one */
-    uint16_t unmix_left;    /* [owner] C6: what may still be spent on it */
+    uint64_t watched_at;   /* [owner] hm_clock of the last call seen so */
+    uint8_t watched;       /* [owner] such calls until the watch ends; 0: no watch */
+    bool watch_hit;        /* [owner] this call is one */
+    uint8_t sampled;       /* [owner] C7: calls until the sample is whole; 0: no sample */
+    uint8_t sampled_large; /* [owner] those of them that were about large blocks */
+    uint16_t unmix_left;   /* [owner] C6: what may still be spent on it */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */
     struct hm_settle settle;
@@ -60,7 +63,7 @@ struct hm_tcache {
     _Atomic bool
         withheld;     /* parked, being trimmed: [L:threads] set; its trimmer clears */
     uint64_t aged_at; /* [owner, or L:threads when parked] hm_clock */
-    struct hm_tcache *next;        /* [const] all caches */
+    struct hm_tcache *next;                /* [const] all caches */
     struct hm_tcache *_Atomic next_parked; /* [L:threads] */
     /* Counters: [owner]; statistics read. */
     _Atomic uint64_t refills, refilled, flushes, flushed;
@@ -79,6 +82,9 @@ HM_INLINE void hm_tcache_count(_Atomic uint64_t *counter, uint64_t n)
 
 /* With `slow` every call of malloc and free shall take the slow path. */
 void hm_tcache_init(bool slow);
+/* What the thread of the cache shall see, unless its calls are looked at: its bins, or,
+ * if every call is slow, closed ones. */
+struct hm_front *hm_tcache_front(struct hm_tcache *tc);
 /* To be called after options have changed. */
 void hm_tcache_options(void);
 
@@ -104,8 +110,8 @@ void *hm_tcache_take(struct hm_tcache *tc, unsigned cls);
 void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state);
 
 /* Lets the thread's next calls miss although its bins could serve them, so that trim.h
- * gets to see the clock: `calls` of them, or until the watch is ended; and as long as
- * settle.h looks at them. */
+ * gets to see the clock: `calls` of them, at most 255, or until the watch is ended; and
+ * as long as settle.h looks at them, or they are counted (C7). */
 void hm_tcache_watch(struct hm_tcache *tc, unsigned calls);
 void hm_tcache_watch_end(struct hm_tcache *tc);
 

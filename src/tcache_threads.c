@@ -21,8 +21,8 @@
 
 static struct {
     struct hm_lock lock;
-    struct hm_tcache *_Atomic all; /* [L:lock] pushed; [any] walked */
-    struct hm_tcache *_Atomic parked; /* [L:lock] last parked first: its memory is warm;
+    struct hm_tcache *_Atomic all;     /* [L:lock] pushed; [any] walked */
+    struct hm_tcache *_Atomic parked;  /* [L:lock] last parked first: its memory is warm;
                                          [any] is there one? */
     struct hm_tcache *_Atomic orphans; /* [any] exited while fork elsewhere */
     _Atomic unsigned untrimmed;        /* parked caches that may hold blocks */
@@ -44,6 +44,11 @@ HM_ONCE void hm_tcache_init(bool slow)
     threads.key_valid = pthread_key_create(&threads.key, cache_exit) == 0;
 }
 
+struct hm_front *hm_tcache_front(struct hm_tcache *tc)
+{
+    return every_call_slow ? &hm_front_closed : &tc->bin_ends;
+}
+
 /* With more, meta.c's next size would cost each thread another half KiB. */
 _Static_assert(sizeof(struct hm_tcache) <= 3600, "a size that objects have");
 
@@ -54,7 +59,7 @@ static struct hm_tcache *cache_make(void)
         return NULL;
     hm_tcache_close_bins(tc);
     tc->settle.front = &tc->bin_ends;
-    tc->front = every_call_slow ? &hm_front_closed : &tc->bin_ends;
+    hm_front_mix(&tc->bin_ends, false);
     tc->aged_at = hm_load_relaxed(&hm_clock);
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(
@@ -168,9 +173,9 @@ struct hm_tcache *hm_tcache_start(const void *freed)
     pick_shard();
     bool look = hm_settle_begin(&tc->settle);
     /* First, since pthread_setspecific may call calloc. */
-    tc->watched = 0;
+    tc->watched = tc->sampled = 0;
     hm_self.cache = tc;
-    hm_self.front = tc->front;
+    hm_self.front = hm_tcache_front(tc);
     if (look)
         hm_tcache_watch(tc, 0);
     if (threads.key_valid)
@@ -196,10 +201,10 @@ struct hm_tcache *hm_tcache_swap(struct hm_tcache *tc, unsigned before)
         !unpark(&other, tc->settle.home) || other == NULL)
         return NULL;
     other->exit_rounds = tc->exit_rounds;
-    other->watched = 0;
+    other->watched = other->sampled = 0;
     hm_settle_swap(&tc->settle, &other->settle, before);
     hm_self.cache = other;
-    hm_self.front = other->front;
+    hm_self.front = hm_tcache_front(other);
     pthread_setspecific(threads.key, other);
     hm_tcache_let_go(tc);
     retire(tc);

@@ -85,6 +85,8 @@ HM_ONCE void hm_window_init(size_t superslab, size_t wanted)
     hm_window_fast.large_state = large->state - (half >> HM_LARGE_SHIFT);
     hm_window_fast.all_granules = size >> HM_LARGE_SHIFT;
     hm_window_fast.small_granules = half >> HM_SMALL_SHIFT;
+    hm_window_fast.states = (half >> HM_SMALL_SHIFT) + (half >> HM_LARGE_SHIFT);
+    hm_window_fast.large_bias = (half >> HM_SMALL_SHIFT) - (half >> HM_LARGE_SHIFT);
 }
 
 /* With guard_pages, every second place stays free as long as there are enough: what lies

@@ -47,12 +47,19 @@ struct hm_window_fast {
     hm_state *small_state;
     size_t all_granules;   /* size of both windows >> HM_LARGE_SHIFT */
     hm_state *large_state; /* biased: indexed by (address - base) >> HM_LARGE_SHIFT */
+    /* Both kinds' state bytes lie in one array, small blocks' first. */
+    size_t states, large_bias; /* how many; first large one's number less its index */
 };
 extern HM_HIDDEN struct hm_window_fast hm_window_fast;
 
 HM_INLINE size_t hm_rotate_right(size_t x, unsigned n)
 {
     return x >> n | x << (sizeof x * 8 - n);
+}
+
+HM_INLINE size_t hm_rotate_left(size_t x, unsigned n)
+{
+    return x << n | x >> (sizeof x * 8 - n);
 }
 
 /* Finding the state of the block that would start at p, in two steps so that the fast
@@ -75,24 +82,58 @@ HM_INLINE hm_state *hm_window_small_state(size_t granule)
     return hm_window_fast.small_state + granule;
 }
 
-/* For a granule that is not small; NULL: outside the windows or misaligned. */
-HM_INLINE hm_state *hm_window_large_state(size_t granule)
+/* For a granule that is not small: the same in those of the large window. */
+HM_INLINE size_t hm_window_coarse(size_t granule)
 {
     HM_OPAQUE(granule);
-    granule = hm_rotate_right(granule, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
-    if (HM_UNLIKELY(granule >= hm_window_fast.all_granules))
+    size_t coarse = hm_rotate_right(granule, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
+    HM_OPAQUE(coarse);
+    return coarse;
+}
+
+HM_INLINE bool hm_window_is_large(size_t coarse)
+{
+    return coarse < hm_window_fast.all_granules;
+}
+
+HM_INLINE hm_state *hm_window_large_state(size_t coarse)
+{
+    return hm_window_fast.large_state + coarse;
+}
+
+/* NULL: outside the windows or misaligned. */
+HM_INLINE hm_state *hm_window_state(const void *p)
+{
+    size_t granule = hm_window_granule(p);
+    if (hm_window_is_small(granule))
+        return hm_window_small_state(granule);
+    size_t coarse = hm_window_coarse(granule);
+    if (HM_UNLIKELY(!hm_window_is_large(coarse)))
         return NULL;
-    hm_state *state = hm_window_fast.large_state + granule;
+    hm_state *state = hm_window_large_state(coarse);
     if (state == NULL)
         __builtin_unreachable(); /* spares callers a test */
     return state;
 }
 
-HM_INLINE hm_state *hm_window_state(const void *p)
+/* The same without a branch that depends on which window it is; for what hm_window_coarse
+ * returned. */
+HM_INLINE hm_state *hm_window_either_state(size_t coarse)
 {
-    size_t granule = hm_window_granule(p);
-    return hm_window_is_small(granule) ? hm_window_small_state(granule)
-                                       : hm_window_large_state(granule);
+    size_t granule = hm_rotate_left(coarse, HM_LARGE_SHIFT - HM_SMALL_SHIFT);
+    size_t number;
+    if (HM_UNLIKELY(__builtin_add_overflow(coarse, hm_window_fast.large_bias, &number)))
+        return NULL;
+    HM_OPAQUE(number);
+    if (HM_EITHER(hm_window_is_small(granule)))
+        number = granule;
+    HM_OPAQUE(number);
+    if (HM_UNLIKELY(number >= hm_window_fast.states))
+        return NULL;
+    hm_state *state = hm_window_fast.small_state + number;
+    if (state == NULL)
+        __builtin_unreachable();
+    return state;
 }
 
 /* The most that both windows may take. Where addresses have 32 bits that is a sixteenth

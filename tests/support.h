@@ -438,6 +438,23 @@ static UNUSED bool is_sound(void)
     return !HAVE(hakmem_check_heap) || hakmem_check_heap() == 0;
 }
 
+/* So many calls about small and about large blocks, in no order, that the fast paths take
+ * the way that is the same for both: every 1024th time that a cache misses, it looks. */
+static UNUSED void mix_calls(void *(*take)(size_t), void (*give)(void *))
+{
+    static void *held[2048];
+    struct rng r = rng_seed(1);
+    uint64_t until = HAVE(hakmem_stats) ? stats_now().refills + 1100 : 0;
+    do {
+        for (size_t i = 0; i < COUNT(held); i++) {
+            size_t kib = rng_below(&r, 2);
+            held[i] = take(hide_size(kib * KIB + rng_below(&r, KIB << 2 * kib)));
+        }
+        for (size_t i = 0; i < COUNT(held); i++)
+            give(held[i]);
+    } while (HAVE(hakmem_stats) && stats_now().refills < until);
+}
+
 /* Past the first blocks of each size, which may be larger than they need to be. */
 static UNUSED void warm_up(void *(*take)(size_t), void (*give)(void *))
 {

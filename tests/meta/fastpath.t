@@ -10,13 +10,14 @@ use Repo;
 use Test::More;
 
 # Instructions of the straight line, small blocks; the last has that of large ones in it.
-my %straight = (malloc => 15, free => 18, malloc_usable_size => 23);
+my %straight = (malloc => 15, free => 18, malloc_usable_size => 20);
 # Instructions executed for malloc+free in bench/pairs, its loop included. What is above the
 # straight line is refilling and flushing.
 my %pairs = (
     'lifo 64'     => 43, 'lifo 1024'   => 43, 'lifo 16384' => 50,
     'batch 64'    => 46, 'batch 1024'  => 46,
     'mixed 1024'  => 62, 'mixed 16384' => 70,
+    'mixed 2048'  => 77,    # as many small as large ones: by the way for both
 );
 
 needs_tool('objdump', 'nm');
@@ -42,8 +43,8 @@ for my $name (sort keys %straight) {
 
 SKIP: {
     my $program = "$build/bench/pairs";
-    skip('bench/pairs is not built', 1 + keys %pairs) unless -x $program;
-    skip('valgrind is not installed', 1 + keys %pairs)
+    skip('bench/pairs is not built', 2 + keys %pairs) unless -x $program;
+    skip('valgrind is not installed', 2 + keys %pairs)
         unless grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
     my $collected = sub {
         my ($mode, $size, $n, $options) = @_;
@@ -64,6 +65,17 @@ SKIP: {
     my $each = ($collected->('lifo', 64, 2 * $n, $page) - $collected->('lifo', 64, $n, $page)) / $n;
     cmp_ok(sprintf('%.1f', $each), '<=', $pairs{'lifo 64'} + 0.5,
         sprintf('lifo 64 with a statistics page: %.1f', $each));
+    # What those instructions are for: by the other way it is one for each pair.
+    my $mispredicted = sub {
+        my ($times) = @_;
+        my ($line) = grep { /Mispredicts/ } `LD_PRELOAD=$library valgrind --tool=cachegrind \\
+            --branch-sim=yes --cachegrind-out-file=/dev/null $program mixed $times 2048 2>&1`;
+        my ($count) = ($line // '') =~ /Mispredicts:\s*([\d,]+)/ or die "no branches counted\n";
+        return $count =~ tr/,//dr;
+    };
+    my $wrong = ($mispredicted->(2 * $n) - $mispredicted->($n)) / $n;
+    cmp_ok(sprintf('%.2f', $wrong), '<=', 0.1,
+        sprintf('mixed 2048: %.2f mispredicted branches', $wrong));
 }
 
 done_testing();

@@ -5,6 +5,7 @@
 
 #include "medium.h"
 #include "os.h"
+#include "tcache.h"
 
 void *hm_test_malloc(size_t size);
 void *hm_test_calloc(size_t count, size_t each);
@@ -223,6 +224,36 @@ static void a_thread_that_takes_a_few_blocks_shares_no_line(void **state)
     run_threads(4, take_a_few, &one, 0);
 }
 
+/* The way of a mixed front (front.h, F2). */
+static void small_and_large_blocks_in_no_order_keep_their_content(void **state)
+{
+    static struct {
+        char *block;
+        size_t size;
+        uint64_t seed;
+    } held[300];
+    struct rng r = rng_seed(23);
+
+    (void)state;
+    mix_calls(take, give);
+    REQUIRE(hm_front_is_mixed(&hm_self.cache->bin_ends));
+    for (long i = 0; i < scaled(100000); i++) {
+        size_t k = rng_below(&r, COUNT(held));
+
+        REQUIRE(held[k].block == NULL ||
+                intact(held[k].block, held[k].size, held[k].seed));
+        give(held[k].block);
+        held[k].size = rng_size(&r, 17);
+        held[k].seed = rng_next(&r);
+        held[k].block = take(held[k].size);
+        REQUIRE(usable(held[k].block) >= held[k].size);
+        fill(held[k].block, held[k].size, held[k].seed);
+    }
+    for (size_t k = 0; k < COUNT(held); k++)
+        give(held[k].block);
+    REQUIRE(is_sound());
+}
+
 static void the_same_without_an_address_window(void **state)
 {
     (void)state;
@@ -265,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_growing_block_is_seldom_copied),
         cmocka_unit_test(what_cannot_be_resized_is_unchanged),
         cmocka_unit_test(another_thread_may_resize_and_free),
+        cmocka_unit_test(small_and_large_blocks_in_no_order_keep_their_content),
         cmocka_unit_test(the_same_without_an_address_window),
         cmocka_unit_test(the_same_with_every_call_checked),
         cmocka_unit_test(the_same_with_everything_hardened),

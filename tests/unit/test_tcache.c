@@ -2,6 +2,8 @@
 /* tcache: bins that grow and age. */
 #include "caches.h"
 
+#include <limits.h>
+
 enum { MANY = 4096 };
 
 static void *blocks[MANY];
@@ -28,7 +30,7 @@ IN_CHILD(a_thread_has_one_cache)
 {
     struct hm_tcache *tc = cache_up(CONF);
 
-    REQUIRE(hm_self.cache == tc && tc->front == &tc->bin_ends);
+    REQUIRE(hm_self.cache == tc && hm_tcache_front(tc) == &tc->bin_ends);
     REQUIRE(totals().caches == 1 && totals().parked == 0);
     bins_are_sound(tc);
     REQUIRE(slabs() == 0);
@@ -279,6 +281,44 @@ IN_CHILD(every_call_is_checked_when_asked_for)
     }
 }
 
+/* ---- Samples ------------------------------------------------------------------------- */
+
+/* Calls until a sample is whole, every n-th of them about a large block. */
+static void calls_for_a_sample(struct hm_tcache *tc, unsigned n)
+{
+    const unsigned large = HM_SMALL_CLASSES + 1;
+    unsigned call = 0;
+
+    while (tc->sampled == 0)
+        REQUIRE(hm_tcache_take(tc, ++call % n == 0 ? large : 1) != NULL);
+    while (tc->sampled != 0) {
+        unsigned cls = ++call % n == 0 ? large : 1;
+        void *block = hm_tcache_take(tc, cls);
+
+        REQUIRE(block != NULL);
+        if (tc->sampled != 0)
+            hm_tcache_give(tc, cls, block, hm_window_state(block));
+    }
+    REQUIRE(hm_front_is_sound(&tc->bin_ends));
+}
+
+IN_CHILD(a_front_is_mixed_while_calls_about_both_kinds_are)
+{
+    struct hm_tcache *tc = cache_up(CONF);
+
+    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
+    calls_for_a_sample(tc, 2);
+    REQUIRE(hm_front_is_mixed(&tc->bin_ends));
+    calls_for_a_sample(tc, UINT_MAX);
+    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
+    calls_for_a_sample(tc, 3);
+    REQUIRE(hm_front_is_mixed(&tc->bin_ends));
+    calls_for_a_sample(tc, 16);
+    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
+    calls_for_a_sample(tc, 1);
+    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_flush_leaves_no_block_and_no_slab),
         cmocka_unit_test(without_a_cache_blocks_come_one_by_one),
         cmocka_unit_test(every_call_is_checked_when_asked_for),
+        cmocka_unit_test(a_front_is_mixed_while_calls_about_both_kinds_are),
     };
 
     return RUN_TESTS(tests);

@@ -281,7 +281,7 @@ static void *go_on_where_another_ended(void *arg)
     for (int i = 0; i < HM_SETTLE_FREES && hm_settle_is_looking(&tc->settle); i++)
         tc = hm_tcache_look(tc, live_blocks[of][0]);
     REQUIRE(tc == expected && tc == hm_self.cache);
-    REQUIRE(hm_self.front == tc->front && hm_home_owner(tc->settle.home) == &tc->settle);
+    REQUIRE(hm_self.front == hm_tcache_front(tc) && hm_home_owner(tc->settle.home) == &tc->settle);
     REQUIRE(totals().parked == OWNERS - 1);
     if (first != expected) {
         REQUIRE(first == other && hm_load_relaxed(&other->parked));

@@ -100,6 +100,49 @@ static void foreign_pointers_have_none(void)
     free(heap);
 }
 
+static hm_state *found_either_way(uintptr_t p)
+{
+    size_t coarse = hm_window_coarse(hm_window_granule((const void *)p));
+    return hm_window_either_state(coarse);
+}
+
+/* Both ways to a state byte agree: at every offset around the ends of the windows, and
+ * anywhere. */
+static void either_way_is_the_same(void)
+{
+    uintptr_t base = hm_window_fast.base;
+    size_t size = hm_window_fast.all_granules << HM_LARGE_SHIFT;
+    const uintptr_t around[] = {0, base, base + size / 2, base + size, base + 2 * size};
+    struct rng r = rng_seed(17);
+
+    for (size_t i = 0; i < COUNT(around); i++)
+        for (uintptr_t p = around[i] - 4096; p != around[i] + 4096; p++)
+            REQUIRE(found_either_way(p) == hm_window_state((const void *)p));
+    for (long i = 0; i < scaled(1000000); i++) {
+        uintptr_t inside = base + rng_below(&r, hm_max(size, 1));
+        uintptr_t anywhere = (uintptr_t)rng_next(&r) >> rng_below(&r, 32);
+        uintptr_t below = base - rng_below(&r, hm_max(8 * size, 1));
+
+        REQUIRE(found_either_way(inside) == hm_window_state((const void *)inside));
+        REQUIRE(found_either_way(inside & ~(uintptr_t)15) ==
+                hm_window_state((const void *)(inside & ~(uintptr_t)15)));
+        REQUIRE(found_either_way(anywhere) == hm_window_state((const void *)anywhere));
+        REQUIRE(found_either_way(below) == hm_window_state((const void *)below));
+    }
+}
+
+IN_CHILD(a_state_is_found_either_way)
+{
+    window_up(2 * PLACES * SIZE);
+    either_way_is_the_same();
+}
+
+IN_CHILD(without_a_window_none_is_found_either_way)
+{
+    window_up(0);
+    either_way_is_the_same();
+}
+
 IN_CHILD(a_foreign_pointer_has_none)
 {
     window_up(2 * PLACES * SIZE);
@@ -255,6 +298,8 @@ int main(void)
         cmocka_unit_test(every_block_has_a_state_of_its_own),
         cmocka_unit_test(a_pointer_between_granules_has_none),
         cmocka_unit_test(a_foreign_pointer_has_none),
+        cmocka_unit_test(a_state_is_found_either_way),
+        cmocka_unit_test(without_a_window_none_is_found_either_way),
         cmocka_unit_test(states_are_readable_everywhere),
         cmocka_unit_test(the_lowest_free_place_is_taken_first),
         cmocka_unit_test(a_full_window_goes_on_elsewhere),
