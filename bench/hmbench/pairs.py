@@ -11,6 +11,7 @@ COLUMNS = (
     ("batch", 64),
     ("batch", 1024),
     ("mixed", 1024),
+    ("mixed", 2048),
     ("mixed", 16384),
 )
 
