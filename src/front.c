@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "front.h"
 
+#include <string.h>
+
 static struct hm_slot nothing; /* F1: the shared sentinel; never written */
 
 #define CLOSED [0 ... HM_STATES - 1] = &nothing
@@ -16,18 +18,21 @@ void hm_front_close(struct hm_front *front)
     }
 }
 
+static struct hm_front_bounds bounds(bool mixed)
+{
+    if (mixed)
+        return (struct hm_front_bounds){0, 0, 0};
+    return (struct hm_front_bounds){HM_SMALL_CLASSES, hm_window_fast.small_granules,
+                                    hm_window_fast.all_granules};
+}
+
 void hm_front_mix(struct hm_front *front, bool mixed)
 {
-    front->small_steps = mixed ? 0 : HM_SMALL_CLASSES;
-    front->small_granules = mixed ? 0 : hm_window_fast.small_granules;
-    front->large_granules = mixed ? 0 : hm_window_fast.all_granules;
+    front->below = bounds(mixed);
 }
 
 HM_COLD bool hm_front_is_sound(const struct hm_front *front)
 {
-    if (hm_front_is_mixed(front))
-        return front->small_granules == 0 && front->large_granules == 0;
-    return front->small_steps == HM_SMALL_CLASSES &&
-           front->small_granules == hm_window_fast.small_granules &&
-           front->large_granules == hm_window_fast.all_granules;
+    struct hm_front_bounds expected = bounds(hm_front_is_mixed(front));
+    return memcmp(&front->below, &expected, sizeof expected) == 0;
 }

@@ -15,12 +15,16 @@
 
 #include "slab.h"
 
+/* F2: below these something is small, or large; all 0: mixed. Requests in steps of 16
+ * bytes, the bound included; blocks in granules (window.h). */
+struct hm_front_bounds {
+    size_t small_steps, small_granules, large_granules;
+};
+
 struct hm_front {
     _Atomic(struct hm_slot *) top[HM_STATES]; /* [owner]; statistics read it */
     struct hm_slot *limit[HM_STATES];         /* [owner]; hm_front_limit */
-    /* [owner] F2: bounds below which something is small, or large; 0: mixed. Requests in
-     * steps of 16 bytes, the bound included; blocks in granules (window.h). */
-    size_t small_steps, small_granules, large_granules;
+    struct hm_front_bounds below;             /* [owner] */
 };
 
 /* How anybody else reads a limit. By a builtin of gcc, since an _Atomic one would not be
@@ -49,7 +53,7 @@ void hm_front_close(struct hm_front *front);
 void hm_front_mix(struct hm_front *front, bool mixed);
 HM_INLINE bool hm_front_is_mixed(const struct hm_front *front)
 {
-    return front->small_steps == 0;
+    return front->below.small_steps == 0;
 }
 bool hm_front_is_sound(const struct hm_front *front);
 

@@ -78,7 +78,7 @@ HM_INLINE void *take_cached(size_t size)
     struct hm_front *front = hm_self.front;
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     HM_OPAQUE(steps);
-    if (HM_LIKELY(steps <= front->small_steps))
+    if (HM_LIKELY(steps <= front->below.small_steps))
         return pop(front, steps);
     if (HM_LIKELY(steps <= HM_LARGE_MAX >> HM_SMALL_SHIFT))
         return pop(front, hm_step_class[steps]);
@@ -96,10 +96,10 @@ HM_INLINE bool give_cached(void *block)
 {
     struct hm_front *front = hm_self.front;
     size_t granule = hm_window_granule(block);
-    if (HM_LIKELY(granule < front->small_granules))
+    if (HM_LIKELY(granule < front->below.small_granules))
         return push(front, block, hm_window_small_state(granule));
     size_t coarse = hm_window_coarse(granule);
-    if (HM_LIKELY(coarse < front->large_granules))
+    if (HM_LIKELY(coarse < front->below.large_granules))
         return push(front, block, hm_window_large_state(coarse));
     hm_state *state = hm_window_either_state(coarse); /* front.h, F2 */
     return HM_LIKELY(state != NULL) && push(front, block, state);
