@@ -46,12 +46,18 @@ SKIP: {
     skip('bench/pairs is not built', 2 + keys %pairs) unless -x $program;
     skip('valgrind is not installed', 2 + keys %pairs)
         unless grep { -x "$_/valgrind" } split /:/, $ENV{PATH};
+    my $counted = sub {
+        my ($tool, $what, @arguments) = @_;
+        my $more = $tool eq 'cachegrind' ? '--branch-sim=yes' : '';
+        my ($line) = grep { /$what/ } `LD_PRELOAD=$library valgrind --tool=$tool $more \\
+            --$tool-out-file=/dev/null $program @arguments 2>&1`;
+        my ($count) = ($line // '') =~ /$what\s*:\s*([\d,]+)/ or die "$tool counted nothing\n";
+        return $count =~ tr/,//dr;
+    };
     my $collected = sub {
         my ($mode, $size, $n, $options) = @_;
         local $ENV{HAKMEM_OPTIONS} = $options if $options;
-        my ($line) = grep { /Collected/ } `LD_PRELOAD=$library valgrind --tool=callgrind \\
-            --callgrind-out-file=/dev/null $program $mode $n $size 2>&1`;
-        return ($line // '') =~ /Collected\s*:\s*(\d+)/ ? $1 : die "callgrind counted nothing\n";
+        return $counted->('callgrind', qr/Collected/, $mode, $n, $size);
     };
     for my $case (sort keys %pairs) {
         my ($mode, $size) = split / /, $case;
@@ -66,13 +72,7 @@ SKIP: {
     cmp_ok(sprintf('%.1f', $each), '<=', $pairs{'lifo 64'} + 0.5,
         sprintf('lifo 64 with a statistics page: %.1f', $each));
     # What those instructions are for: by the other way it is one for each pair.
-    my $mispredicted = sub {
-        my ($times) = @_;
-        my ($line) = grep { /Mispredicts/ } `LD_PRELOAD=$library valgrind --tool=cachegrind \\
-            --branch-sim=yes --cachegrind-out-file=/dev/null $program mixed $times 2048 2>&1`;
-        my ($count) = ($line // '') =~ /Mispredicts:\s*([\d,]+)/ or die "no branches counted\n";
-        return $count =~ tr/,//dr;
-    };
+    my $mispredicted = sub { $counted->('cachegrind', qr/Mispredicts/, 'mixed', $_[0], 2048) };
     my $wrong = ($mispredicted->(2 * $n) - $mispredicted->($n)) / $n;
     cmp_ok(sprintf('%.2f', $wrong), '<=', 0.1,
         sprintf('mixed 2048: %.2f mispredicted branches', $wrong));
