@@ -429,12 +429,19 @@ static void batch_begin(struct batch *b, const struct hm_slot *slots, unsigned n
 {
     b->slots = slots;
     memset(b->last, 0, sizeof b->last);
+    struct hm_slab *slab = NULL;
+    uintptr_t unit = 0;
     for (unsigned i = 0; i < n; i++) {
-        struct hm_slab *slab = hm_slab_of(slots[i].block);
-        if (HM_UNLIKELY(slab == NULL))
-            hm_fail_misuse("free", slots[i].block, "already free");
-        __builtin_prefetch(slab, 1);
-        __builtin_prefetch(slab->free_map, 1);
+        /* The next one in the same unit is in the same slab: neighbours are often freed
+         * one after the other. */
+        if ((uintptr_t)slots[i].block >> HM_UNIT_SHIFT != unit) {
+            unit = (uintptr_t)slots[i].block >> HM_UNIT_SHIFT;
+            slab = hm_slab_of(slots[i].block);
+            if (HM_UNLIKELY(slab == NULL))
+                hm_fail_misuse("free", slots[i].block, "already free");
+            __builtin_prefetch(slab, 1);
+            __builtin_prefetch(slab->free_map, 1);
+        }
         uint8_t *last = &b->last[bucket_of(slab)];
         b->slabs[i] = slab;
         b->next[i] = *last;
@@ -447,24 +454,27 @@ static void batch_begin(struct batch *b, const struct hm_slot *slots, unsigned n
 static unsigned give_slab(struct batch *b, unsigned at, const struct hm_slab *own)
 {
     struct hm_slab *slab = b->slabs[at];
-    uint64_t bits[HM_SLAB_BLOCKS_MAX / 64];
-    unsigned words = 0, count = 0; /* which of `bits` are set, as bits */
+    uint64_t bits[HM_SLAB_BLOCKS_MAX / 64], some = 0; /* some: of the last word */
+    unsigned words = 0, word = 0, count = 0; /* words: which of `bits` are set */
     for (unsigned i = at + 1; i != 0; i = b->next[i - 1]) {
         if (b->slabs[i - 1] != slab)
             continue;
         char *block = b->slots[i - 1].block;
         unsigned index = hm_class_index(slab->cls, (size_t)(block - slab->base));
-        unsigned w = index / 64;
         uint64_t bit = (uint64_t)1 << index % 64;
-        if ((words >> w & 1) == 0)
-            bits[w] = 0;
-        if (HM_UNLIKELY((bits[w] & bit) != 0))
+        if (index / 64 != word) {
+            bits[word] = some;
+            word = index / 64;
+            some = (words >> word & 1) != 0 ? bits[word] : 0;
+        }
+        if (HM_UNLIKELY((some & bit) != 0))
             hm_fail_misuse("free", block, "already free");
-        bits[w] |= bit;
-        words |= 1u << w;
+        some |= bit;
+        words |= 1u << word;
         b->slabs[i - 1] = NULL;
         count++;
     }
+    bits[word] = some;
     for (; words != 0; words &= words - 1) {
         unsigned w = (unsigned)__builtin_ctz(words);
         give_bits(slab, w, bits[w]);
