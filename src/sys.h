@@ -38,6 +38,8 @@ void hm_sys_write_all(
 uint64_t hm_sys_monotonic_ms(void);
 /* The same as last read by anyone (hm_clock_update): cheap, late, good for ages. */
 extern _Atomic uint64_t hm_clock;
+/* Reads it, but for what was read within the last millisecond, where the processor has a
+ * counter that tells: some ask at every call. */
 uint64_t hm_clock_update(void);
 unsigned
 hm_sys_cpu_count(void); /* CPUs this process may run on; at least 1; start-up only */

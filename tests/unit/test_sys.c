@@ -112,7 +112,10 @@ static void the_clock_is_monotonic_and_in_milliseconds(void **state)
     uint64_t first = libc_ms(CLOCK_MONOTONIC_COARSE), before = hm_sys_monotonic_ms();
 
     (void)state;
+    uint64_t update = hm_clock_update();
     nanosleep(&nap, NULL);
+    assert_true(hm_clock_update() - update >= 20);
+    assert_int_equal(hm_load_relaxed(&hm_clock), hm_clock_update());
     uint64_t after = hm_sys_monotonic_ms(), last = libc_ms(CLOCK_MONOTONIC);
 
     assert_true(first <= before && after <= last);
