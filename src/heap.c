@@ -47,6 +47,12 @@ static HM_ONCE HM_NOINLINE void configure(void)
     shards = (unsigned)hm_min(shards, UINT8_MAX);
 }
 
+/* Has a block's class to tell what was asked for, as closely as it can? */
+static bool class_must_tell(void)
+{
+    return hm_harden_on || hm_opt.check_sized;
+}
+
 static HM_ONCE HM_NOINLINE void prepare(void)
 {
     if (!hm_opt.enabled)
@@ -58,6 +64,8 @@ static HM_ONCE HM_NOINLINE void prepare(void)
     hm_slab_init(hm_superslab_shards());
     hm_big_init();
     hm_tcache_init(hm_harden_needs_every_call());
+    if (class_must_tell())
+        hm_classes_refine();
     if (hm_opt.prewarm > 0)
         hm_superslab_prewarm(hm_opt.prewarm);
     hm_store_release(&on, true); /* all of the above is const or synchronised from here */
@@ -134,7 +142,7 @@ static struct hm_tcache *cache(const void *freed)
 
 /* The first blocks of a class are of a coarser one, a power of two: most programs need a
  * few blocks of most sizes, and slabs of its own cost a class a page, descriptors and a
- * bin. Not where a block's class has to tell what was asked for. */
+ * bin. */
 #define COARSE_BYTES 512
 #define COARSE_CLASSES (HM_SMALL_CLASSES + 8) /* up to 2 KiB */
 #define LINE_CLASS (HM_CACHE_LINE >> HM_SMALL_SHIFT)
@@ -149,7 +157,7 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
         return cls;
     unsigned before = hm_load_relaxed(&taken[cls]);
     bool cold = before < COARSE_BYTES / 16, single = tc == NULL && cls < LINE_CLASS;
-    if (HM_LIKELY(!cold && !single) || hm_harden_on || hm_opt.check_sized)
+    if (HM_LIKELY(!cold && !single) || class_must_tell())
         return cls;
     if (cold)
         hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
@@ -458,8 +466,9 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
             return hm_medium_resize(p, size);
         return false;
     }
-    bool same_class = f->big == NULL && hm_class_of(size) == f->cls;
-    return size <= have && (size >= have / 2 || same_class);
+    if (size > have)
+        return false;
+    return size >= have / 2 || (f->big == NULL && hm_class_of(size) == f->cls);
 }
 
 HM_RARE void hm_heap_free_sized(void *p, size_t size, size_t align, const void *caller)

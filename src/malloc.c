@@ -81,7 +81,7 @@ HM_INLINE void *take_cached(size_t size)
     if (HM_LIKELY(steps <= front->below.small_steps))
         return pop(front, steps);
     if (HM_LIKELY(steps <= HM_LARGE_MAX >> HM_SMALL_SHIFT))
-        return pop(front, hm_step_class[steps]);
+        return pop(front, hm_load_relaxed(&hm_step_class[steps]));
     return NULL;
 }
 

@@ -35,9 +35,11 @@ const struct hm_class hm_classes[HM_CLASSES] = {
     LARGE_8(1024), LARGE_8(2048), LARGE_8(4096), LARGE_8(8192), LARGE_8(16384),
 };
 
-/* Steps of 16 bytes that the k-th class (1 … 8) above `base` covers. */
+/* Steps of 16 bytes that the k-th class (1 … 8) above `base` is for; at first the next
+ * fourth one serves them. */
+#define COARSE(k) (((k) + 3) & ~3)
 #define SPAN(base, first, k) \
-    [(base) / 128 * (8 + (k)-1) + 1 ...(base) / 128 * (8 + (k))] = (first) + (k)-1
+    [(base) / 128 * (8 + (k)-1) + 1 ...(base) / 128 * (8 + (k))] = (first) + COARSE(k) - 1
 #define SPAN_8(base, first)                                               \
     SPAN(base, first, 1), SPAN(base, first, 2), SPAN(base, first, 3),     \
         SPAN(base, first, 4), SPAN(base, first, 5), SPAN(base, first, 6), \
@@ -47,7 +49,7 @@ const struct hm_class hm_classes[HM_CLASSES] = {
 #define STEP_4(n) STEP(n), STEP((n) + 1), STEP((n) + 2), STEP((n) + 3)
 #define STEP_16(n) STEP_4(n), STEP_4((n) + 4), STEP_4((n) + 8), STEP_4((n) + 12)
 
-const uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
+_Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
     STEP_16(1),       STEP_16(17),       STEP_16(33),       STEP_16(49),
     SPAN_8(1024, 65), SPAN_8(2048, 73),  SPAN_8(4096, 81),
     SPAN_8(8192, 89), SPAN_8(16384, 97),
@@ -55,3 +57,11 @@ const uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
 
 _Static_assert(HM_CLASSES == 1 + HM_SMALL_CLASSES + 5 * 8, "five doublings of eight");
 _Static_assert(UNITS(16) * HM_UNIT / 16 == HM_SLAB_BLOCKS_MAX, "the free map's size");
+
+HM_RARE void hm_classes_refine(void)
+{
+    size_t step = (HM_SMALL_MAX >> HM_SMALL_SHIFT) + 1;
+    for (unsigned cls = HM_SMALL_CLASSES + 1; cls < HM_CLASSES; cls++)
+        for (; step <= hm_classes[cls].size >> HM_SMALL_SHIFT; step++)
+            hm_store_relaxed(&hm_step_class[step], (uint8_t)cls);
+}

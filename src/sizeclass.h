@@ -10,6 +10,10 @@
  * many pages. So there, too, are eight sizes to a doubling, and a block wastes 15 bytes
  * or an eighth at most. Class 0 does not exist; a bin of that number is always empty and
  * always full, which sends every odd case to the slow path.
+ *
+ * Of the large classes a process uses every fourth while it is not large itself, two to a
+ * doubling: a block may waste half of what it holds, but there are a fourth of the slabs
+ * and bins, of which most would be free.
  */
 #ifndef HM_SIZECLASS_H
 #define HM_SIZECLASS_H
@@ -41,8 +45,16 @@ struct hm_class {
 /* [const] entry 0 is unused */
 extern HM_HIDDEN const struct hm_class hm_classes[HM_CLASSES];
 
-/* Class of a request by (size + 15) / 16. [const] */
-extern HM_HIDDEN const uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
+/* Class of a request by (size + 15) / 16. [any, relaxed] */
+extern HM_HIDDEN _Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
+
+/* From now on all classes are used. [any] */
+void hm_classes_refine(void);
+HM_INLINE bool hm_classes_are_fine(void)
+{
+    return hm_load_relaxed(&hm_step_class[(HM_SMALL_MAX >> HM_SMALL_SHIFT) + 1]) ==
+           HM_SMALL_CLASSES + 1;
+}
 
 /* The class that serves `size`, or 0 when the request is larger than any class. */
 HM_INLINE unsigned hm_class_of(size_t size)
@@ -50,7 +62,7 @@ HM_INLINE unsigned hm_class_of(size_t size)
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     if (size > HM_LARGE_MAX)
         return 0;
-    return steps == 0 ? 1 : hm_step_class[steps];
+    return steps == 0 ? 1 : hm_load_relaxed(&hm_step_class[steps]);
 }
 
 /* The class that stands for the slabs that `c` is served from. */

@@ -92,6 +92,32 @@ static void good_size_is_what_malloc_makes_usable(void **state)
     }
 }
 
+/* While a process is small, few sizes waste less than many. The blocks that it had by then
+ * stay as they are. */
+static void sizes_become_finer_when_the_process_is_large(void **state)
+{
+    (void)state;
+    NEED(HAVE(hakmem_good_size), "hakmem_good_size");
+    enum { BLOCKS = 2000, SIZE = 17000 };
+    static void *blocks[BLOCKS];
+    size_t coarse = hakmem_good_size(SIZE);
+    NEED(coarse > SIZE + SIZE / 8, "a process that is small");
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(SIZE);
+        assert_non_null(blocks[i]);
+        fill(blocks[i], SIZE, i);
+    }
+    assert_true(malloc_usable_size(blocks[0]) == coarse);
+    assert_true(malloc_usable_size(blocks[BLOCKS - 1]) == hakmem_good_size(SIZE));
+    for (size_t size = 1; size <= 32 * KIB; size++)
+        if (hakmem_good_size(size) - size > (size <= 256 ? 15 : (size - 1) / 8 + 1))
+            fail_msg("size %zu: good %zu", size, hakmem_good_size(size));
+    for (size_t i = 0; i < BLOCKS; i++) {
+        assert_true(intact(blocks[i], SIZE, i));
+        free(blocks[i]);
+    }
+}
+
 static void good_size_of_an_impossible_size_is_zero(void **state)
 {
     (void)state;
@@ -280,6 +306,7 @@ static void realloc_by_pages_keeps_the_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_become_finer_when_the_process_is_large),
         cmocka_unit_test(every_size_to_1_mib_is_served),
         cmocka_unit_test(both_sides_of_every_class_boundary_hold_their_content),
         cmocka_unit_test(good_size_is_what_malloc_makes_usable),

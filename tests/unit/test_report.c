@@ -95,7 +95,7 @@ IN_CHILD(the_first_blocks_of_all_small_sizes_share_slabs)
     for (size_t size = 16; size <= KIB; size += 16)
         REQUIRE(hm_test_malloc_usable_size(take(size)) >= usable(size));
     REQUIRE(report().stats.slabs - before <= 8);
-    for (size_t size = KIB + 128; size <= 2 * KIB; size += 128)
+    for (size_t size = KIB + 512; size <= 2 * KIB; size += 512)
         REQUIRE(hm_test_malloc_usable_size(take(size)) == 2 * KIB);
     REQUIRE(report().stats.slabs - before <= 9);
     warm_up(take, give);

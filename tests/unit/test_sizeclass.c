@@ -4,9 +4,27 @@
 
 #include "sizeclass.h"
 
+/* Two to a doubling: 1.5, 2, 3, 4 … 32 KiB. */
+static void large_classes_are_coarse_at_first(void **state)
+{
+    (void)state;
+    assert_false(hm_classes_are_fine());
+    for (size_t size = HM_SMALL_MAX + 1; size <= HM_LARGE_MAX; size++) {
+        unsigned cls = hm_class_of(size);
+
+        assert_int_equal((cls - HM_SMALL_CLASSES) % 4, 0);
+        if (hm_classes[cls].size < size)
+            fail_msg("%zu bytes do not fit class %u", size, cls);
+        if (cls >= HM_SMALL_CLASSES + 4 && hm_classes[cls - 4].size >= size)
+            fail_msg("%zu bytes fit class %u already", size, cls - 4);
+    }
+}
+
 static void every_size_has_the_smallest_class_that_holds_it(void **state)
 {
     (void)state;
+    hm_classes_refine();
+    assert_true(hm_classes_are_fine());
     for (size_t size = 0; size <= HM_LARGE_MAX; size++) {
         unsigned cls = hm_class_of(size);
 
@@ -111,6 +129,7 @@ static void the_index_is_exact_for_every_offset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(large_classes_are_coarse_at_first),
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(what_is_larger_has_none),
         cmocka_unit_test(classes_ascend_without_a_gap),
