@@ -19,7 +19,7 @@ sub search {
     my $flags = shift;
     my $dir   = File::Temp->newdir('hakmem-model-XXXXXX', TMPDIR => 1);
     my $out   = `cd '$dir' && spin -a $flags '$model' 2>&1 &&
-        $cc -w -O2 -DSAFETY -DCOLLAPSE -o pan pan.c 2>&1 && ./pan -m100000 -w22 2>&1`;
+        $cc -w -O0 -DSAFETY -DCOLLAPSE -o pan pan.c 2>&1 && ./pan -m100000 -w22 2>&1`;
     return $out;
 }
 

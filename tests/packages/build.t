@@ -18,11 +18,20 @@ my ($version) = slurp('configure.ac') =~ /^AC_INIT\(\[libhakmem\],\[([\d.]+)\]\)
 my $tarball = "$build/libhakmem-$version.tar.xz";
 my $scratch = tempdir(CLEANUP => 1);
 
-# Runs a shell's command line; shows what it said if it fails.
-sub runs {
-    my ($name, $command) = @_;
-    ok(system("{ $command; } >$scratch/log 2>&1") == 0, $name)
-        or diag(join '', (slurp("$scratch/log") =~ /(?:.*\n){1,60}\z/g));
+# Runs shells' command lines at the same time; shows what one said that fails.
+sub run_all {
+    my @running;
+    while (my ($name, $command) = splice @_, 0, 2) {
+        my $log = "$scratch/log" . @running;
+        defined(my $process = fork) or die "fork: $!\n";
+        exec 'sh', '-c', "{ $command; } >$log 2>&1" or die "sh: $!\n" if $process == 0;
+        push @running, [$name, $process, $log];
+    }
+    for (@running) {
+        my ($name, $process, $log) = @$_;
+        waitpid $process, 0;
+        ok($? == 0, $name) or diag(join '', (slurp($log) =~ /(?:.*\n){1,60}\z/g));
+    }
 }
 
 sub same {
@@ -36,18 +45,20 @@ system("localedef -i tr_TR -f UTF-8 $scratch/tr_TR.UTF-8") == 0
     or plan(skip_all => 'no locale to be had');
 my $elsewhere = "umask 027; export LOCPATH=$scratch LC_ALL=tr_TR.UTF-8 TZ=Pacific/Kiritimati";
 
-runs('make dist', "cd $build && $make dist");
-runs('... once more, from its own tarball, elsewhere',
+run_all('make dist' => "cd $build && $make dist");
+run_all('... once more, from its own tarball, elsewhere' =>
     "$elsewhere; cd $scratch && tar xf $tarball && mkdir dist && cd dist && "
     . "../libhakmem-$version/configure && $make dist");
 same('the tarball', $tarball, "$scratch/dist/libhakmem-$version.tar.xz");
 
 my $packages = "$build/packages";
 my $again = "$scratch/a-directory/with/a-longer-name";
-runs('tools/deb', "HM_DEB_DIR=$packages $top/tools/deb $tarball");
-runs('... once more, elsewhere, next year',
-    "$elsewhere; DEB_BUILD_OPTIONS='nocheck parallel=1' HM_DEB_DIR=$again "
-    . "faketime -m '400 days' $top/tools/deb $tarball");
+run_all(
+    'tools/deb' => "HM_DEB_DIR=$packages $top/tools/deb $tarball",
+    '... once more, elsewhere, next year' =>
+        "$elsewhere; DEB_BUILD_OPTIONS='nocheck parallel=1' HM_DEB_DIR=$again "
+        . "faketime -m '400 days' $top/tools/deb $tarball"
+);
 my @packages = map { m{([^/_]+)_[^/]*$} } glob "$packages/*.deb";
 is("@packages", 'hakmem-common hakmem libhakmem-dev libhakmem0', 'the packages are there');
 same($_, "$packages/build/$_", "$again/build/$_")

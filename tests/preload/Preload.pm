@@ -13,7 +13,7 @@ use FindBin;
 use Test::More;
 
 our @EXPORT = qw($top $build $library $is_ours $scratch @profiles
-    run succeeds same_output needs built slurp spew);
+    run succeeds same_output needs built scaled slurp spew);
 
 our $top   = $ENV{HM_SRCDIR}   || "$FindBin::Bin/../..";
 our $build = $ENV{HM_BUILDDIR} || $ENV{abs_top_builddir} || '.';
@@ -49,6 +49,13 @@ sub built {
     }
     plan(skip_all => "needs $build/$name");
     return;
+}
+
+# An amount of work, as support.h's.
+sub scaled {
+    my ($amount) = @_;
+    my $result = int($amount * ($ENV{HM_TEST_SCALE} || 1));
+    return $result < 1 ? 1 : $result;
 }
 
 sub slurp {

@@ -9,7 +9,7 @@ use Test::More;
 
 needs('gcc');
 
-my $functions = join "\n", map { <<"C" } 1 .. 300;
+my $functions = join "\n", map { <<"C" } 1 .. 10 + scaled(290);
 struct s$_ { int a[$_]; char *name; };
 static int f$_(struct s$_ *s, int n)
 {

@@ -230,10 +230,13 @@ static const char *const options[] = {
             "guard_from=100K,guard_sample=50",
 };
 
-/* Fails each call of these kinds in turn. Returns how many there are. */
+/* Fails each call of these kinds in turn, or one in so many: others in each walk. Returns
+ * how many there are, or a few more. */
 static long walk(unsigned kinds, int error, bool alone, const char *with)
 {
-    for (long n = 1;; n++) {
+    static long walks;
+    long stride = scaled(100) < 100 ? 100 / scaled(100) : 1;
+    for (long n = 1 + walks++ % stride;; n += stride) {
         struct plan p = {kinds, n, alone ? n : LONG_MAX, error, 0, 1};
         int status = run_plan(&p, with);
         if (status == NOT_REACHED)
