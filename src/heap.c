@@ -260,6 +260,9 @@ HM_COLD size_t hm_heap_good_size(size_t size)
     if (hm_harden_on) /* of some blocks no more is usable than was asked for */
         return size > PTRDIFF_MAX - HM_REGION_GRANULE - hm_canary_room ? 0 : size;
     unsigned cls = hm_class_of(size);
+    /* Whatever coarse class serves it now, a finer one may the next time. */
+    while (cls > HM_SMALL_CLASSES + 1 && hm_classes[cls - 1].size >= size)
+        cls--;
     if (cls != 0)
         return hm_classes[cls].size;
     if (size > PTRDIFF_MAX - HM_REGION_GRANULE)
@@ -466,9 +469,7 @@ static bool resize_in_place(const struct found *f, void *p, size_t size, size_t 
             return hm_medium_resize(p, size);
         return false;
     }
-    if (size > have)
-        return false;
-    return size >= have / 2 || (f->big == NULL && hm_class_of(size) == f->cls);
+    return size <= have && hm_max(size, HM_ALIGNMENT / 2) >= have / 2;
 }
 
 HM_RARE void hm_heap_free_sized(void *p, size_t size, size_t align, const void *caller)

@@ -58,10 +58,23 @@ _Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
 _Static_assert(HM_CLASSES == 1 + HM_SMALL_CLASSES + 5 * 8, "five doublings of eight");
 _Static_assert(UNITS(16) * HM_UNIT / 16 == HM_SLAB_BLOCKS_MAX, "the free map's size");
 
-HM_RARE void hm_classes_refine(void)
+/* Lets each class from the one after `below` up to `last` serve what it is for. */
+static HM_RARE void refine(unsigned below, unsigned last)
 {
-    size_t step = (HM_SMALL_MAX >> HM_SMALL_SHIFT) + 1;
-    for (unsigned cls = HM_SMALL_CLASSES + 1; cls < HM_CLASSES; cls++)
+    size_t step = (hm_classes[below].size >> HM_SMALL_SHIFT) + 1;
+    for (unsigned cls = below + 1; cls <= last; cls++)
         for (; step <= hm_classes[cls].size >> HM_SMALL_SHIFT; step++)
             hm_store_relaxed(&hm_step_class[step], (uint8_t)cls);
+}
+
+HM_RARE void hm_class_refine(unsigned cls)
+{
+    unsigned coarse = COARSE(cls);
+    if (!hm_class_is_small(cls))
+        refine(coarse - 4, coarse);
+}
+
+HM_RARE void hm_classes_refine(void)
+{
+    refine(HM_SMALL_CLASSES, HM_CLASSES - 1);
 }

@@ -11,9 +11,9 @@
  * or an eighth at most. Class 0 does not exist; a bin of that number is always empty and
  * always full, which sends every odd case to the slow path.
  *
- * Of the large classes a process uses every fourth while it is not large itself, two to a
- * doubling: a block may waste half of what it holds, but there are a fourth of the slabs
- * and bins, of which most would be free.
+ * Of the large classes a process uses every fourth at first, two to a doubling: a block
+ * may waste half of what it holds, but there are a fourth of the slabs and bins, most of
+ * which would be free. When it has many blocks of one, it uses the three below as well.
  */
 #ifndef HM_SIZECLASS_H
 #define HM_SIZECLASS_H
@@ -48,13 +48,11 @@ extern HM_HIDDEN const struct hm_class hm_classes[HM_CLASSES];
 /* Class of a request by (size + 15) / 16. [any, relaxed] */
 extern HM_HIDDEN _Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
 
-/* From now on all classes are used. [any] */
+/* From now on the classes are used that this one, if it is large, serves for at first.
+ * [any] */
+void hm_class_refine(unsigned cls);
+/* From now on all are used. [any] */
 void hm_classes_refine(void);
-HM_INLINE bool hm_classes_are_fine(void)
-{
-    return hm_load_relaxed(&hm_step_class[(HM_SMALL_MAX >> HM_SMALL_SHIFT) + 1]) ==
-           HM_SMALL_CLASSES + 1;
-}
 
 /* The class that serves `size`, or 0 when the request is larger than any class. */
 HM_INLINE unsigned hm_class_of(size_t size)

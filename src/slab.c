@@ -104,11 +104,23 @@ static void list_drop_empty(struct partial *pl, struct hm_slab *slab, uint64_t s
     }
 }
 
+/* Units in slabs of each class. [any, relaxed] */
+static _Atomic uint32_t units_of[HM_CLASSES];
+/* So many waste as much by coarse blocks as finer classes would by free ones. */
+#define COARSE_UNITS (2 * HM_MIB >> HM_UNIT_SHIFT)
+
+/* The slab is empty, and nobody else's. */
+static HM_NOINLINE void slab_unmake(struct hm_slab *slab)
+{
+    hm_add_relaxed(&units_of[slab->cls], 0u - slab->units);
+    hm_run_give(slab);
+}
+
 static void give_gone(struct hm_slab *gone)
 {
     while (gone != NULL) {
         struct hm_slab *next = gone->next;
-        hm_run_give(gone);
+        slab_unmake(gone);
         gone = next;
     }
 }
@@ -183,6 +195,9 @@ static struct hm_slab *slab_make(unsigned shard, unsigned cls)
         uint64_t bits = rest >= 64 ? UINT64_MAX : ((uint64_t)1 << rest) - 1;
         hm_store_relaxed(&slab->free_map[w], bits);
     }
+    uint32_t units = hm_add_relaxed(&units_of[cls], c->units) + c->units;
+    if (HM_UNLIKELY(units == COARSE_UNITS))
+        hm_class_refine(cls);
     uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
     hm_store_release(&slab->life, generation << HM_LIFE_GENERATION | HM_LIFE_CURRENT);
     return slab;
@@ -284,7 +299,7 @@ void hm_slab_let_go(struct hm_slab *slab)
             to += HM_LIFE_LISTED + HM_LIFE_JOINING;
     } while (!life_change(slab, &seen, to));
     if (count == 0)
-        hm_run_give(slab);
+        slab_unmake(slab);
     else if (count < blocks)
         list_add(slab);
 }
@@ -383,7 +398,7 @@ static bool given(struct hm_slab *slab, unsigned count)
         if (to & HM_LIFE_LISTED)
             unlist_empty(slab, shard, to);
         else
-            hm_run_give(slab);
+            slab_unmake(slab);
     }
     return (seen & HM_LIFE_CURRENT) != 0;
 }

@@ -201,7 +201,7 @@ HM_NOINLINE uint64_t hm_sys_monotonic_ms(void)
     struct kernel_time now = {0, 0};
 
     call3(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, (long)&now, 0);
-    return (uint64_t)now.sec * 1000 + (uint64_t)now.nsec / 1000000;
+    return (uint64_t)now.sec * 1000 + (uint32_t)now.nsec / 1000000;
 }
 
 _Atomic uint64_t hm_clock;

@@ -22,10 +22,6 @@ static _Atomic uint64_t last_pass, last_reclaim; /* hm_clock */
 #define WATCH_CALLS 64
 #define WATCH_MORE 16
 
-/* Up to so many bytes of SuperSlabs, and as many again for each thread that has bins and
- * slabs of its own, what coarse classes waste is less than what fine ones would. */
-#define COARSE_BYTES (8 * HM_MIB)
-
 HM_ONCE void hm_trim_init(void)
 {
     hm_store_relaxed(&last_pass, hm_clock_update());
@@ -110,22 +106,12 @@ static void watch(struct hm_tcache *tc, uint64_t now)
     tc->watch_hit = false;
 }
 
-static HM_RARE HM_NOINLINE void refine_classes(uint64_t mapped)
-{
-    uint64_t threads = hm_load_relaxed(&hm_tcache_threads);
-    if (mapped > COARSE_BYTES * (1 + threads) && !hm_classes_are_fine())
-        hm_classes_refine();
-}
-
 void hm_trim_tick_slow(struct hm_tcache *tc)
 {
     uint64_t now = hm_clock_update(), interval = HM_LIVE(trim_interval);
     uint64_t events = hm_trim_superslab_events(), aging = interval;
     if (events != hm_load_relaxed(&hm_trim_counts.seen)) {
         hm_store_relaxed(&hm_trim_counts.seen, events);
-        uint64_t mapped = hm_superslab_mapped() * hm_opt.superslab_size;
-        if (mapped > COARSE_BYTES)
-            refine_classes(mapped);
         aging = interval / RECLAIM_PART + 1; /* of bins of the last phase, too */
         reclaim(now, aging, true);
     } else if (much_is_dirty())

@@ -8,7 +8,6 @@
 static void large_classes_are_coarse_at_first(void **state)
 {
     (void)state;
-    assert_false(hm_classes_are_fine());
     for (size_t size = HM_SMALL_MAX + 1; size <= HM_LARGE_MAX; size++) {
         unsigned cls = hm_class_of(size);
 
@@ -20,11 +19,24 @@ static void large_classes_are_coarse_at_first(void **state)
     }
 }
 
+static void one_coarse_class_becomes_four(void **state)
+{
+    (void)state;
+    unsigned coarse = hm_class_of(2000), next = hm_class_of(2100);
+
+    hm_class_refine(coarse);
+    for (unsigned cls = coarse - 3; cls <= coarse; cls++) {
+        assert_int_equal(hm_class_of(hm_classes[cls - 1].size + 1), cls);
+        assert_int_equal(hm_class_of(hm_classes[cls].size), cls);
+    }
+    assert_int_equal(hm_class_of(hm_classes[coarse - 4].size), coarse - 4);
+    assert_int_equal(hm_class_of(2100), next);
+}
+
 static void every_size_has_the_smallest_class_that_holds_it(void **state)
 {
     (void)state;
     hm_classes_refine();
-    assert_true(hm_classes_are_fine());
     for (size_t size = 0; size <= HM_LARGE_MAX; size++) {
         unsigned cls = hm_class_of(size);
 
@@ -130,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_classes_are_coarse_at_first),
+        cmocka_unit_test(one_coarse_class_becomes_four),
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(what_is_larger_has_none),
         cmocka_unit_test(classes_ascend_without_a_gap),
