@@ -232,13 +232,13 @@ static uint64_t steps(void)
 
 uint64_t hm_clock_update(void)
 {
-    static _Atomic uint64_t last; /* [any, relaxed] */
-    uint64_t step = steps(), now = hm_load_relaxed(&hm_clock);
-    if (!HAVE_STEPS || step != hm_load_relaxed(&last)) {
-        hm_store_relaxed(&last, step);
-        now = hm_sys_monotonic_ms();
-        hm_store_relaxed(&hm_clock, now);
-    }
+    static _Atomic uint64_t last; /* step in which, at the latest, hm_clock was read */
+    uint64_t step = steps();
+    if (HAVE_STEPS && step == hm_load_acquire(&last))
+        return hm_load_relaxed(&hm_clock);
+    uint64_t now = hm_sys_monotonic_ms();
+    hm_store_relaxed(&hm_clock, now);
+    hm_store_release(&last, step);
     return now;
 }
 
