@@ -84,8 +84,8 @@ static struct hm_guarded *descriptor(void)
 static bool lay_out(struct hm_guarded *g, size_t size, size_t align)
 {
     size_t gap = guard.limited ? hm_os_page
-                               : GAP + hm_round_down(hm_random_below(hm_random(), GAP),
-                                                     hm_os_page);
+                               : GAP + hm_round_up(1 + hm_random_below(hm_random(), GAP),
+                                                   hm_os_page);
     size_t front = hm_round_up(gap, hm_max(align, hm_os_page));
     size_t pages = hm_round_up(size, hm_os_page);
     g->reserved_size = hm_round_up(front + pages + gap, GRANULE);
