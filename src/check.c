@@ -176,10 +176,8 @@ static uint32_t check_states(struct hm_slab *run, struct hm_superslab *ss, size_
         bool is_start = at == start;
         start += is_start ? step : 0;
         live += state != 0;
-        bool fits =
-            state == run->cls || (state < HM_CLASSES && hm_slab_class(state) == run->cls);
-        holds(state == 0 || (is_start && fits), "W1: a state that no block can have",
-              run->base + (at << ss->shift));
+        holds(state == 0 || (is_start && state == run->cls),
+              "W1: a state that no block can have", run->base + (at << ss->shift));
     }
     return live;
 }
@@ -327,7 +325,7 @@ static bool is_repeated(const struct hm_slot *slot, const struct hm_slot *bottom
 static void check_slot(const struct hm_slot *slot, unsigned cls)
 {
     struct hm_slab *slab = hm_slab_of(slot->block);
-    if (slab == NULL || slab->cls != hm_slab_class(cls)) {
+    if (slab == NULL || slab->cls != cls) {
         holds(false, "C2: a block of another class", slot->block);
         return;
     }
@@ -359,7 +357,7 @@ static void check_bin(struct hm_tcache *tc, unsigned cls)
     }
     holds(bin->current == NULL ||
               ((hm_load_relaxed(&bin->current->life) & HM_LIFE_CURRENT) != 0 &&
-               bin->current->cls == hm_slab_class(cls)),
+               bin->current->cls == cls),
           "B4: a bin's slab that is not CURRENT", bin);
     holds(bin->current == NULL || !hm_load_relaxed(&tc->parked),
           "C4: a parked cache with a current slab", tc);

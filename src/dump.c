@@ -36,17 +36,13 @@ static void put_map(struct hm_text *out, const uint64_t *map, uint32_t units)
 
 /* Slabs. */
 
-static void count_live(struct hm_slab *slab, uint64_t *live, uint64_t *bytes)
+static uint64_t count_live(struct hm_slab *slab)
 {
     size_t step = hm_classes[slab->cls].size >> slab->owner->shift;
-    for (unsigned i = 0; i < hm_classes[slab->cls].blocks; i++) {
-        unsigned cls = hm_load_relaxed(&slab->state[i * step]);
-        if (cls == 0 || cls >= HM_CLASSES)
-            continue;
-        ++*live;
-        /* Small classes share slabs with larger ones. */
-        *bytes += hm_class_is_small(cls) ? cls << HM_SMALL_SHIFT : hm_classes[cls].size;
-    }
+    uint64_t live = 0;
+    for (unsigned i = 0; i < hm_classes[slab->cls].blocks; i++)
+        live += hm_load_relaxed(&slab->state[i * step]) != 0;
+    return live;
 }
 
 static void put_run(struct hm_slab *run, void *arg)
@@ -59,11 +55,11 @@ static void put_run(struct hm_slab *run, void *arg)
         return;
     }
     const struct hm_class *c = &hm_classes[run->cls];
-    uint64_t life = hm_load_relaxed(&run->life), live = 0, bytes = 0;
-    count_live(run, &live, &bytes);
+    uint64_t life = hm_load_relaxed(&run->life), live = count_live(run);
     PUT(d, "slab %lx %zu %u %u %u %lu %lu %lu %s\n", (unsigned long)run->base, size,
         (unsigned)run->cls, c->size, (unsigned)c->blocks,
-        (unsigned long)(life & HM_LIFE_COUNT), (unsigned long)live, (unsigned long)bytes,
+        (unsigned long)(life & HM_LIFE_COUNT), (unsigned long)live,
+        (unsigned long)(live * c->size),
         (life & HM_LIFE_CURRENT) != 0  ? "current"
         : (life & HM_LIFE_LISTED) != 0 ? "listed"
                                        : "full");

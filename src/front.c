@@ -18,21 +18,21 @@ void hm_front_close(struct hm_front *front)
     }
 }
 
-static struct hm_front_bounds bounds(bool mixed)
+static struct hm_front_bounds bounds(bool requests, bool blocks)
 {
-    if (mixed)
-        return (struct hm_front_bounds){0, 0, 0};
-    return (struct hm_front_bounds){HM_SMALL_CLASSES, hm_window_fast.small_granules,
-                                    hm_window_fast.all_granules};
+    return (struct hm_front_bounds){requests ? 0 : HM_LINEAR_CLASSES,
+                                    blocks ? 0 : hm_window_fast.small_granules,
+                                    blocks ? 0 : hm_window_fast.all_granules};
 }
 
-void hm_front_mix(struct hm_front *front, bool mixed)
+void hm_front_mix(struct hm_front *front, bool requests, bool blocks)
 {
-    front->below = bounds(mixed);
+    front->below = bounds(requests, blocks);
 }
 
 HM_COLD bool hm_front_is_sound(const struct hm_front *front)
 {
-    struct hm_front_bounds expected = bounds(hm_front_is_mixed(front));
+    struct hm_front_bounds expected =
+        bounds(hm_front_mixes_requests(front), hm_front_mixes_blocks(front));
     return memcmp(&front->below, &expected, sizeof expected) == 0;
 }

@@ -4,21 +4,21 @@
  * F1 Of a closed bin top == limit == the shared sentinel, so that pop and push both miss.
  *    A thread starts with the front of closed bins, and ends with it; "not started",
  *    "exited", "checked" and "watched" need no test on the fast path, they miss.
- * F2 The fast paths part where they ask whether a request, or a block, is small. Where
- *    small and large ones come in no order, the processor foresees the answer wrongly,
- *    time and again, which takes longer than all the rest. A front is mixed then: the
- *    answer is always no, to whether it is large as well, and the way on from there is
- *    one for both. Closed ones that all threads share are, too.
+ * F2 The fast paths part where they ask whether a request is for a linear class, or a
+ *    block small. Where both kinds come in no order, the processor foresees the answer
+ *    wrongly, time and again, which takes longer than all the rest. A front mixes them
+ *    then: the answer is always no, to whether a block is large as well, and the way on
+ *    from there is one for both. Closed ones that all threads share do, too.
  */
 #ifndef HM_FRONT_H
 #define HM_FRONT_H
 
 #include "slab.h"
 
-/* F2: below these something is small, or large; all 0: mixed. Requests in steps of 16
+/* F2: below these something is linear, small or large; 0: mixed. Requests in steps of 16
  * bytes, the bound included; blocks in granules (window.h). */
 struct hm_front_bounds {
-    size_t small_steps, small_granules, large_granules;
+    size_t linear_steps, small_granules, large_granules;
 };
 
 struct hm_front {
@@ -50,10 +50,14 @@ extern HM_HIDDEN struct hm_front hm_front_closed;
 
 void hm_front_close(struct hm_front *front);
 /* F2 */
-void hm_front_mix(struct hm_front *front, bool mixed);
-HM_INLINE bool hm_front_is_mixed(const struct hm_front *front)
+void hm_front_mix(struct hm_front *front, bool requests, bool blocks);
+HM_INLINE bool hm_front_mixes_requests(const struct hm_front *front)
 {
-    return front->below.small_steps == 0;
+    return front->below.linear_steps == 0;
+}
+HM_INLINE bool hm_front_mixes_blocks(const struct hm_front *front)
+{
+    return front->below.large_granules == 0;
 }
 bool hm_front_is_sound(const struct hm_front *front);
 

@@ -163,8 +163,8 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
         hm_store_relaxed(&taken[cls], (uint8_t)(before + hm_classes[cls].size / 16));
     if (single)
         return LINE_CLASS;
-    if (cls > HM_SMALL_CLASSES)
-        return COARSE_CLASSES;
+    if (cls > HM_LINEAR_CLASSES)
+        return (cls + 7) & ~7u;
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
@@ -261,7 +261,7 @@ HM_COLD size_t hm_heap_good_size(size_t size)
         return size > PTRDIFF_MAX - HM_REGION_GRANULE - hm_canary_room ? 0 : size;
     unsigned cls = hm_class_of(size);
     /* Whatever coarse class serves it now, a finer one may the next time. */
-    while (cls > HM_SMALL_CLASSES + 1 && hm_classes[cls - 1].size >= size)
+    while (cls > HM_LINEAR_CLASSES + 1 && hm_classes[cls - 1].size >= size)
         cls--;
     if (cls != 0)
         return hm_classes[cls].size;

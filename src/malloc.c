@@ -78,7 +78,7 @@ HM_INLINE void *take_cached(size_t size)
     struct hm_front *front = hm_self.front;
     size_t steps = (size + 15) >> HM_SMALL_SHIFT;
     HM_OPAQUE(steps);
-    if (HM_LIKELY(steps <= front->below.small_steps))
+    if (HM_LIKELY(steps <= front->below.linear_steps))
         return pop(front, steps);
     if (HM_LIKELY(steps <= HM_LARGE_MAX >> HM_SMALL_SHIFT))
         return pop(front, hm_load_relaxed(&hm_step_class[steps]));

@@ -34,7 +34,7 @@
 #define HM_PAGE_DIR "/dev/shm/hakmem-"             /* and the user's number */
 #define HM_PAGE_TEXT 256
 #define HM_PAGE_STATS 64 /* room for fields of struct hakmem_stats */
-#define HM_PAGE_CLASSES 105
+#define HM_PAGE_CLASSES 73
 
 enum hm_page_kind {
     HM_PAGE_PUBLISH = 1, /* publish the figures */

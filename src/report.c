@@ -75,7 +75,7 @@ static void gather_caches(struct hm_report *r)
         uint64_t blocks[HM_CLASSES] = {0};
         s->cached_bytes += hm_tcache_cached(tc, blocks);
         for (unsigned cls = 1; cls < HM_CLASSES; cls++)
-            r->classes[hm_slab_class(cls)].cached += blocks[cls];
+            r->classes[cls].cached += blocks[cls];
     }
     s->thread_caches = t.caches;
     s->parked_caches = t.parked;

@@ -4,35 +4,24 @@
 /* The shape of a slab, from the size of its blocks: four blocks at least. Larger slabs
  * would be fewer, but more of each would lie free in a program of many sizes. What is
  * left over at the end of a slab is address space, never touched. */
-#define UNITS(size)        \
-    ((size) <= 4096    ? 1 \
-     : (size) <= 8192  ? 2 \
-     : (size) <= 16384 ? 4 \
-                       : 8)
+#define UNITS(size) ((size) <= 4096 ? 1 : (size) <= 8192 ? 2 : (size) <= 16384 ? 4 : 8)
 #define INVERSE(size) ((((uint64_t)1 << 40) + (size)-1) / (size))
 #define CLASS(size)                                                        \
     {                                                                      \
         (size), UNITS(size), UNITS(size) * HM_UNIT / (size), INVERSE(size) \
     }
 
-/* What hm_slab_class means in bytes. */
-#define SMALL(size)                            \
-    CLASS((size) <= 256   ? (size)             \
-          : (size) <= 512 ? ((size) + 31) & ~31 \
-                          : ((size) + 63) & ~63)
-
-#define SMALL_4(base) \
-    SMALL((base) + 16), SMALL((base) + 32), SMALL((base) + 48), SMALL((base) + 64)
-#define SMALL_16(base) \
-    SMALL_4(base), SMALL_4((base) + 64), SMALL_4((base) + 128), SMALL_4((base) + 192)
-#define LARGE_8(base)                                                           \
+#define LINEAR_4(base) \
+    CLASS((base) + 16), CLASS((base) + 32), CLASS((base) + 48), CLASS((base) + 64)
+#define DOUBLING(base)                                                          \
     CLASS((base) / 8 * 9), CLASS((base) / 8 * 10), CLASS((base) / 8 * 11),      \
         CLASS((base) / 8 * 12), CLASS((base) / 8 * 13), CLASS((base) / 8 * 14), \
         CLASS((base) / 8 * 15), CLASS((base) / 8 * 16)
 
 const struct hm_class hm_classes[HM_CLASSES] = {
-    {0, 0, 0, 0},  SMALL_16(0),   SMALL_16(256), SMALL_16(512), SMALL_16(768),
-    LARGE_8(1024), LARGE_8(2048), LARGE_8(4096), LARGE_8(8192), LARGE_8(16384),
+    {0, 0, 0, 0},   LINEAR_4(0),    LINEAR_4(64),   LINEAR_4(128),
+    LINEAR_4(192),  DOUBLING(256),  DOUBLING(512),  DOUBLING(1024),
+    DOUBLING(2048), DOUBLING(4096), DOUBLING(8192), DOUBLING(16384),
 };
 
 /* Steps of 16 bytes that the k-th class (1 … 8) above `base` is for; at first the next
@@ -45,16 +34,15 @@ const struct hm_class hm_classes[HM_CLASSES] = {
         SPAN(base, first, 4), SPAN(base, first, 5), SPAN(base, first, 6), \
         SPAN(base, first, 7), SPAN(base, first, 8)
 
-#define STEP(n) [n] = (n)
-#define STEP_4(n) STEP(n), STEP((n) + 1), STEP((n) + 2), STEP((n) + 3)
-#define STEP_16(n) STEP_4(n), STEP_4((n) + 4), STEP_4((n) + 8), STEP_4((n) + 12)
+#define STEP_4(n) [n] = (n), [(n) + 1] = (n) + 1, [(n) + 2] = (n) + 2, [(n) + 3] = (n) + 3
 
 _Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1] = {
-    STEP_16(1),       STEP_16(17),       STEP_16(33),       STEP_16(49),
-    SPAN_8(1024, 65), SPAN_8(2048, 73),  SPAN_8(4096, 81),
-    SPAN_8(8192, 89), SPAN_8(16384, 97),
+    STEP_4(1),        STEP_4(5),        STEP_4(9),         STEP_4(13),
+    SPAN_8(256, 17),  SPAN_8(512, 25),  SPAN_8(1024, 33),  SPAN_8(2048, 41),
+    SPAN_8(4096, 49), SPAN_8(8192, 57), SPAN_8(16384, 65),
 };
 
+_Static_assert(HM_SMALL_CLASSES == HM_LINEAR_CLASSES + 2 * 8, "up to 1024 bytes");
 _Static_assert(HM_CLASSES == 1 + HM_SMALL_CLASSES + 5 * 8, "five doublings of eight");
 _Static_assert(UNITS(16) * HM_UNIT / 16 == HM_SLAB_BLOCKS_MAX, "the free map's size");
 
@@ -70,11 +58,11 @@ static HM_RARE void refine(unsigned below, unsigned last)
 HM_RARE void hm_class_refine(unsigned cls)
 {
     unsigned coarse = COARSE(cls);
-    if (!hm_class_is_small(cls))
+    if (cls > HM_LINEAR_CLASSES)
         refine(coarse - 4, coarse);
 }
 
 HM_RARE void hm_classes_refine(void)
 {
-    refine(HM_SMALL_CLASSES, HM_CLASSES - 1);
+    refine(HM_LINEAR_CLASSES, HM_CLASSES - 1);
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* sizeclass: which block sizes exist, and what a slab of each looks like.
  *
- *   class    1 …  64   requests up to 16, 32, 48 … 1024 bytes             (small)
- *   class   65 … 104   1152, 1280 … 32768: eight to a doubling             (large)
+ *   class    1 … 16   requests up to 16, 32, 48 … 256 bytes         (linear, small)
+ *   class   17 … 32   288, 320 … 1024: eight to a doubling          (small)
+ *   class   33 … 72   1152, 1280 … 32768: likewise                  (large)
  *
- * Small classes are linear, so that the class of a request is one shift. But above 256
- * bytes two, above 512 bytes four neighbours share the slabs of the largest of them: with
- * slabs of their own, a program that uses every size a little would touch three times as
- * many pages. So there, too, are eight sizes to a doubling, and a block wastes 15 bytes
- * or an eighth at most. Class 0 does not exist; a bin of that number is always empty and
- * always full, which sends every odd case to the slow path.
+ * Up to 256 bytes the class of a request is one shift, and a block wastes 15 bytes at
+ * most; above, a table tells, and it is an eighth. Class 0 does not exist; a bin of that
+ * number is always empty and always full, which sends every odd case to the slow path.
  *
- * Of the large classes a process uses every fourth at first, two to a doubling: a block
- * may waste half of what it holds, but there are a fourth of the slabs and bins, most of
- * which would be free. When it has many blocks of one, it uses the three below as well.
+ * Of the classes in the table a process uses every fourth at first, two to a doubling: a
+ * block may waste half of what it holds, but there are a fourth of the slabs and bins,
+ * most of which would be free. When it has many blocks of one, it uses the three below as
+ * well.
  */
 #ifndef HM_SIZECLASS_H
 #define HM_SIZECLASS_H
@@ -21,11 +20,12 @@
 #include "base.h"
 
 #define HM_SMALL_SHIFT 4 /* small blocks are multiples of 16 bytes */
-#define HM_SMALL_CLASSES 64
-#define HM_SMALL_MAX ((size_t)HM_SMALL_CLASSES << HM_SMALL_SHIFT)
+#define HM_LINEAR_CLASSES 16
+#define HM_SMALL_CLASSES 32
+#define HM_SMALL_MAX ((size_t)1024)
 #define HM_LARGE_SHIFT 7 /* large blocks are multiples of 128 bytes */
 #define HM_LARGE_MAX ((size_t)32768)
-#define HM_CLASSES 105 /* with class 0 */
+#define HM_CLASSES 73 /* with class 0 */
 
 /* The unit in which SuperSlabs are divided. 64-bit kernels with larger pages exist; then
  * a purge covers the whole pages inside a run. */
@@ -36,7 +36,7 @@
 #define HM_SLAB_BLOCKS_MAX (HM_UNIT / 16)
 
 struct hm_class {
-    uint32_t size;    /* bytes of a block, those that others of the same slab have */
+    uint32_t size;    /* bytes of a block */
     uint16_t units;   /* units of a slab */
     uint16_t blocks;  /* blocks of a slab */
     uint64_t inverse; /* ceil(2^40 / size): turns an offset into a block's number */
@@ -48,8 +48,7 @@ extern HM_HIDDEN const struct hm_class hm_classes[HM_CLASSES];
 /* Class of a request by (size + 15) / 16. [any, relaxed] */
 extern HM_HIDDEN _Atomic uint8_t hm_step_class[(HM_LARGE_MAX >> HM_SMALL_SHIFT) + 1];
 
-/* From now on the classes are used that this one, if it is large, serves for at first.
- * [any] */
+/* From now on the classes are used that this one serves for at first. [any] */
 void hm_class_refine(unsigned cls);
 /* From now on all are used. [any] */
 void hm_classes_refine(void);
@@ -61,13 +60,6 @@ HM_INLINE unsigned hm_class_of(size_t size)
     if (size > HM_LARGE_MAX)
         return 0;
     return steps == 0 ? 1 : hm_load_relaxed(&hm_step_class[steps]);
-}
-
-/* The class that stands for the slabs that `c` is served from. */
-HM_INLINE unsigned hm_slab_class(unsigned c)
-{
-    unsigned step = c <= 16 || c > HM_SMALL_CLASSES ? 1 : c <= 32 ? 2 : 4;
-    return (c + step - 1) & ~(step - 1);
 }
 
 HM_INLINE bool hm_class_is_small(unsigned c)

@@ -107,7 +107,8 @@ static void list_drop_empty(struct partial *pl, struct hm_slab *slab, uint64_t s
 /* Units in slabs of each class. [any, relaxed] */
 static _Atomic uint32_t units_of[HM_CLASSES];
 /* So many waste as much by coarse blocks as finer classes would by free ones. */
-#define COARSE_UNITS (2 * HM_MIB >> HM_UNIT_SHIFT)
+#define COARSE_UNITS(cls) \
+    ((hm_class_is_small(cls) ? HM_MIB / 4 : HM_MIB * 2) >> HM_UNIT_SHIFT)
 
 /* The slab is empty, and nobody else's. */
 static HM_NOINLINE void slab_unmake(struct hm_slab *slab)
@@ -196,7 +197,7 @@ static struct hm_slab *slab_make(unsigned shard, unsigned cls)
         hm_store_relaxed(&slab->free_map[w], bits);
     }
     uint32_t units = hm_add_relaxed(&units_of[cls], c->units) + c->units;
-    if (HM_UNLIKELY(units == COARSE_UNITS))
+    if (HM_UNLIKELY(units == COARSE_UNITS(cls)))
         hm_class_refine(cls);
     uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
     hm_store_release(&slab->life, generation << HM_LIFE_GENERATION | HM_LIFE_CURRENT);

@@ -19,11 +19,13 @@
 
 /* C7. A sample is taken once in so many refills, for a hundredth of what they cost; first
  * when a program is no longer small. From this part of it on, a wrong answer costs more
- * than the longer way does. */
+ * than the longer way does. For requests that are not linear it is hardly longer: a few
+ * of the others are enough. */
 #define SAMPLE 64
 #define SAMPLE_REFILLS 1024
 #define SAMPLE_FIRST 64
 #define SAMPLE_MINOR (SAMPLE / 16 * 3)
+#define SAMPLE_FEW (SAMPLE / 16)
 
 _Atomic unsigned hm_tcache_threads;
 
@@ -241,8 +243,8 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
         if (bin->current == NULL)
-            bin->current = hm_slab_adopt(hm_self.shard, hm_slab_class(cls),
-                                         tc->settle.home, bin->unmix != 0);
+            bin->current =
+                hm_slab_adopt(hm_self.shard, cls, tc->settle.home, bin->unmix != 0);
         if (bin->current == NULL)
             break;
         bool apart = caches_in_use() > 1;
@@ -293,7 +295,7 @@ static void wait_for_home(struct hm_tcache *tc)
 static void sample_begin(struct hm_tcache *tc)
 {
     tc->sampled = SAMPLE;
-    tc->sampled_large = 0;
+    tc->sampled_linear = tc->sampled_large = 0;
     hm_self.front = &hm_front_closed;
 }
 
@@ -301,10 +303,13 @@ static void sample(struct hm_tcache *tc, unsigned cls)
 {
     if (HM_LIKELY(tc->sampled == 0))
         return;
+    tc->sampled_linear = (uint8_t)(tc->sampled_linear + (cls <= HM_LINEAR_CLASSES));
     tc->sampled_large = (uint8_t)(tc->sampled_large + !hm_class_is_small(cls));
     if (--tc->sampled == 0) {
-        unsigned minor = (unsigned)hm_min(tc->sampled_large, SAMPLE - tc->sampled_large);
-        hm_front_mix(&tc->bin_ends, minor >= SAMPLE_MINOR);
+        unsigned linear = tc->sampled_linear, large = tc->sampled_large;
+        hm_front_mix(&tc->bin_ends,
+                     linear >= SAMPLE_FEW && SAMPLE - linear >= SAMPLE_MINOR,
+                     large >= SAMPLE_MINOR && SAMPLE - large >= SAMPLE_MINOR);
         end_look(tc);
     }
 }
@@ -344,7 +349,6 @@ static struct hm_slot take_single(unsigned cls)
 {
     struct hm_slot slot = {NULL, NULL};
     struct hm_slab *slab;
-    cls = hm_slab_class(cls);
     while (slot.block == NULL &&
            (slab = hm_slab_adopt(hm_self.shard, cls, HM_HOME_NONE, false)) != NULL) {
         hm_slab_take(slab, &slot, 1, true);

@@ -21,8 +21,8 @@
  *    the cache has spent enough on that. If most of what it looked at was others', its
  *    thread then gives its home up.
  * C7 Now and then a thread that misses often has a number of calls in a row come here, to
- *    be counted: if a good part is about small blocks and a good part about large ones,
- *    its front is mixed (front.h, F2).
+ *    be counted: where a good part takes the one way and a good part the other, its front
+ *    is mixed (front.h, F2).
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
@@ -48,7 +48,8 @@ struct hm_tcache {
     uint8_t watched;       /* [owner] such calls until the watch ends; 0: no watch */
     bool watch_hit;        /* [owner] this call is one */
     uint8_t sampled;       /* [owner] C7: calls until the sample is whole; 0: no sample */
-    uint8_t sampled_large; /* [owner] those of them that were about large blocks */
+    uint8_t sampled_linear; /* [owner] those of them that were about linear classes */
+    uint8_t sampled_large;  /* [owner] and about large blocks */
     uint16_t unmix_left;   /* [owner] C6: what may still be spent on it */
     struct hm_bin bins[HM_CLASSES];
     struct hm_share share; /* [owner] */

@@ -50,7 +50,7 @@ struct hm_front *hm_tcache_front(struct hm_tcache *tc)
 }
 
 /* With more, meta.c's next size would cost each thread another half KiB. */
-_Static_assert(sizeof(struct hm_tcache) <= 3600, "a size that objects have");
+_Static_assert(sizeof(struct hm_tcache) <= 2576, "a size that objects have");
 
 static struct hm_tcache *cache_make(void)
 {
@@ -59,7 +59,7 @@ static struct hm_tcache *cache_make(void)
         return NULL;
     hm_tcache_close_bins(tc);
     tc->settle.front = &tc->bin_ends;
-    hm_front_mix(&tc->bin_ends, false);
+    hm_front_mix(&tc->bin_ends, false, false);
     tc->aged_at = hm_load_relaxed(&hm_clock);
     tc->next = hm_load_relaxed(&threads.all);
     while (!atomic_compare_exchange_weak_explicit(

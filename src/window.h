@@ -7,7 +7,7 @@
  *
  * A state byte stands for the block that starts at its granule:
  *   0              no live block starts here: free, cached, inside a block, or not ours
- *   1 … 104        a live block of that class
+ *   1 … 72         a live block of that class
  *   HM_STATE_MEDIUM  a live medium block
  * So one load tells free which bin a block belongs to, and that it is a live block's
  * start: a double free, an interior pointer and a foreign pointer all read 0.

@@ -39,7 +39,7 @@ static UNUSED void bins_are_sound(struct hm_tcache *tc)
         REQUIRE(limit <= top && top <= bottom);
         REQUIRE(bottom->block == NULL);
         for (; top < bottom; top++)
-            REQUIRE(hm_slab_of(top->block)->cls == hm_slab_class(cls) &&
+            REQUIRE(hm_slab_of(top->block)->cls == cls &&
                     hm_load_relaxed(top->state) == 0);
     }
 }

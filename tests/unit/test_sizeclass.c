@@ -4,17 +4,19 @@
 
 #include "sizeclass.h"
 
-/* Two to a doubling: 1.5, 2, 3, 4 … 32 KiB. */
-static void large_classes_are_coarse_at_first(void **state)
+#define LINEAR_MAX ((size_t)HM_LINEAR_CLASSES << HM_SMALL_SHIFT)
+
+/* Two to a doubling: 384, 512, 768, 1024 … 32 KiB. */
+static void classes_are_coarse_at_first(void **state)
 {
     (void)state;
-    for (size_t size = HM_SMALL_MAX + 1; size <= HM_LARGE_MAX; size++) {
+    for (size_t size = LINEAR_MAX + 1; size <= HM_LARGE_MAX; size++) {
         unsigned cls = hm_class_of(size);
 
-        assert_int_equal((cls - HM_SMALL_CLASSES) % 4, 0);
+        assert_int_equal((cls - HM_LINEAR_CLASSES) % 4, 0);
         if (hm_classes[cls].size < size)
             fail_msg("%zu bytes do not fit class %u", size, cls);
-        if (cls >= HM_SMALL_CLASSES + 4 && hm_classes[cls - 4].size >= size)
+        if (cls >= HM_LINEAR_CLASSES + 4 && hm_classes[cls - 4].size >= size)
             fail_msg("%zu bytes fit class %u already", size, cls - 4);
     }
 }
@@ -22,15 +24,28 @@ static void large_classes_are_coarse_at_first(void **state)
 static void one_coarse_class_becomes_four(void **state)
 {
     (void)state;
-    unsigned coarse = hm_class_of(2000), next = hm_class_of(2100);
+    static const size_t sizes[] = {300, 1000, 2000};
 
-    hm_class_refine(coarse);
-    for (unsigned cls = coarse - 3; cls <= coarse; cls++) {
-        assert_int_equal(hm_class_of(hm_classes[cls - 1].size + 1), cls);
-        assert_int_equal(hm_class_of(hm_classes[cls].size), cls);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        unsigned coarse = hm_class_of(sizes[i]);
+
+        hm_class_refine(coarse);
+        for (unsigned cls = coarse - 3; cls <= coarse; cls++) {
+            assert_int_equal(hm_class_of(hm_classes[cls - 1].size + 1), cls);
+            assert_int_equal(hm_class_of(hm_classes[cls].size), cls);
+        }
+        assert_int_equal(hm_class_of(hm_classes[coarse - 4].size), coarse - 4);
+        assert_int_equal(hm_class_of(hm_classes[coarse].size + 1), coarse + 4);
     }
-    assert_int_equal(hm_class_of(hm_classes[coarse - 4].size), coarse - 4);
-    assert_int_equal(hm_class_of(2100), next);
+}
+
+static void linear_ones_are_fine(void **state)
+{
+    (void)state;
+    hm_class_refine(1);
+    hm_class_refine(HM_LINEAR_CLASSES);
+    assert_int_equal(hm_class_of(LINEAR_MAX), HM_LINEAR_CLASSES);
+    assert_int_equal((hm_class_of(500) - HM_LINEAR_CLASSES) % 4, 0);
 }
 
 static void every_size_has_the_smallest_class_that_holds_it(void **state)
@@ -43,8 +58,7 @@ static void every_size_has_the_smallest_class_that_holds_it(void **state)
         assert_in_range(cls, 1, HM_CLASSES - 1);
         if (hm_classes[cls].size < size)
             fail_msg("%zu bytes do not fit class %u", size, cls);
-        if (cls > 1 && hm_classes[cls - 1].size >= size &&
-            hm_slab_class(cls - 1) != hm_slab_class(cls))
+        if (cls > 1 && hm_classes[cls - 1].size >= size)
             fail_msg("%zu bytes fit class %u already", size, cls - 1);
     }
 }
@@ -63,29 +77,13 @@ static void classes_ascend_without_a_gap(void **state)
 {
     (void)state;
     assert_int_equal(hm_classes[1].size, 16);
+    assert_int_equal(hm_classes[HM_LINEAR_CLASSES].size, LINEAR_MAX);
     assert_int_equal(hm_classes[HM_SMALL_CLASSES].size, HM_SMALL_MAX);
     assert_int_equal(hm_classes[HM_CLASSES - 1].size, HM_LARGE_MAX);
-    for (unsigned cls = 2; cls < HM_CLASSES; cls++) {
-        bool shared = hm_slab_class(cls - 1) == hm_slab_class(cls);
-
-        assert_int_equal(hm_classes[cls].size > hm_classes[cls - 1].size, !shared);
-    }
+    for (unsigned cls = 2; cls < HM_CLASSES; cls++)
+        assert_true(hm_classes[cls].size > hm_classes[cls - 1].size);
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
         assert_int_equal(hm_class_is_small(cls), hm_classes[cls].size <= HM_SMALL_MAX);
-}
-
-/* A block of whatever class comes from a slab whose own class has the same shape. */
-static void classes_share_slabs_of_their_size(void **state)
-{
-    (void)state;
-    for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
-        unsigned slab = hm_slab_class(cls);
-
-        assert_in_range(slab, cls, HM_CLASSES - 1);
-        assert_int_equal(hm_slab_class(slab), slab);
-        assert_memory_equal(&hm_classes[slab], &hm_classes[cls], sizeof *hm_classes);
-        assert_int_equal(hm_class_is_small(slab), hm_class_is_small(cls));
-    }
 }
 
 static void waste_is_15_bytes_or_an_eighth(void **state)
@@ -141,12 +139,12 @@ static void the_index_is_exact_for_every_offset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(large_classes_are_coarse_at_first),
+        cmocka_unit_test(classes_are_coarse_at_first),
         cmocka_unit_test(one_coarse_class_becomes_four),
+        cmocka_unit_test(linear_ones_are_fine),
         cmocka_unit_test(every_size_has_the_smallest_class_that_holds_it),
         cmocka_unit_test(what_is_larger_has_none),
         cmocka_unit_test(classes_ascend_without_a_gap),
-        cmocka_unit_test(classes_share_slabs_of_their_size),
         cmocka_unit_test(waste_is_15_bytes_or_an_eighth),
         cmocka_unit_test(blocks_begin_on_the_granules_of_their_states),
         cmocka_unit_test(the_blocks_of_a_slab_fill_it),

@@ -100,7 +100,7 @@ IN_CHILD(a_slab_that_another_thread_was_giving_to_is_not_adopted_without_a_block
 
 enum { THREADS = 4, HELD = 200, EXCHANGE = 64 };
 
-static const unsigned mix[] = {1, 17, 64, 72, 104}; /* classes */
+static const unsigned mix[] = {1, 17, HM_SMALL_CLASSES, 40, HM_CLASSES - 1}; /* classes */
 static _Atomic(struct hm_slot *)
     exchange[EXCHANGE]; /* blocks on their way to another thread */
 

@@ -283,16 +283,15 @@ IN_CHILD(every_call_is_checked_when_asked_for)
 
 /* ---- Samples ------------------------------------------------------------------------- */
 
-/* Calls until a sample is whole, every n-th of them about a large block. */
-static void calls_for_a_sample(struct hm_tcache *tc, unsigned n)
+/* Calls until a sample is whole, every n-th of them about a block of the other class. */
+static void calls_for_a_sample(struct hm_tcache *tc, unsigned other, unsigned n)
 {
-    const unsigned large = HM_SMALL_CLASSES + 1;
     unsigned call = 0;
 
     while (tc->sampled == 0)
-        REQUIRE(hm_tcache_take(tc, ++call % n == 0 ? large : 1) != NULL);
+        REQUIRE(hm_tcache_take(tc, ++call % n == 0 ? other : 1) != NULL);
     while (tc->sampled != 0) {
-        unsigned cls = ++call % n == 0 ? large : 1;
+        unsigned cls = ++call % n == 0 ? other : 1;
         void *block = hm_tcache_take(tc, cls);
 
         REQUIRE(block != NULL);
@@ -302,21 +301,31 @@ static void calls_for_a_sample(struct hm_tcache *tc, unsigned n)
     REQUIRE(hm_front_is_sound(&tc->bin_ends));
 }
 
+static bool mixes(struct hm_tcache *tc, bool requests, bool blocks)
+{
+    return hm_front_mixes_requests(&tc->bin_ends) == requests &&
+           hm_front_mixes_blocks(&tc->bin_ends) == blocks;
+}
+
 IN_CHILD(a_front_is_mixed_while_calls_about_both_kinds_are)
 {
+    const unsigned large = HM_SMALL_CLASSES + 1, small = HM_SMALL_CLASSES;
     struct hm_tcache *tc = cache_up(CONF);
 
-    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
-    calls_for_a_sample(tc, 2);
-    REQUIRE(hm_front_is_mixed(&tc->bin_ends));
-    calls_for_a_sample(tc, UINT_MAX);
-    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
-    calls_for_a_sample(tc, 3);
-    REQUIRE(hm_front_is_mixed(&tc->bin_ends));
-    calls_for_a_sample(tc, 16);
-    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
-    calls_for_a_sample(tc, 1);
-    REQUIRE(!hm_front_is_mixed(&tc->bin_ends));
+    REQUIRE(mixes(tc, false, false));
+    calls_for_a_sample(tc, large, 2);
+    REQUIRE(mixes(tc, true, true));
+    calls_for_a_sample(tc, large, UINT_MAX);
+    REQUIRE(mixes(tc, false, false));
+    calls_for_a_sample(tc, large, 3);
+    REQUIRE(mixes(tc, true, true));
+    calls_for_a_sample(tc, large, 16);
+    REQUIRE(mixes(tc, false, false));
+    calls_for_a_sample(tc, large, 1);
+    REQUIRE(mixes(tc, false, false));
+    /* Small blocks all, but the class of some requests has to be looked up. */
+    calls_for_a_sample(tc, small, 2);
+    REQUIRE(mixes(tc, true, false));
 }
 
 int main(void)
