@@ -106,6 +106,7 @@ OURS = [
     *(one for n in THREADS for one in by_threads(n)),
     bench("fan-in", "handoff", producers=3, consumers=1, batches=50000),
     bench("fan-out", "handoff", producers=1, consumers=3, batches=40000),
+    bench("larson-medium", "larson", max=1000, blocks=5000, steps=500000, lives=30),
     bench("larson-large", "larson", min=64, max=4096, lives=40),
     bench("structures"),
     bench("structures-2threads", "structures", threads=2, rounds=4),
@@ -133,9 +134,9 @@ ALL = {one.name: one for one in OURS + PROGRAMS}
 SUITES = {
     "standard": """
         random_mixed-16 random_mixed-64 random_mixed-256 random_mixed-1024
-        random_mixed-8192 random_mixed random_mixed-2threads larson-2 larson-large handoff-2
-        fan-in fan-out rings-2 structures vectors medium big malloc-large falseshare-* churn
-        startup fragment spike threads10k programs
+        random_mixed-8192 random_mixed random_mixed-2threads larson-2 larson-medium
+        larson-large handoff-2 fan-in fan-out rings-2 structures vectors medium big
+        malloc-large falseshare-* churn startup fragment spike threads10k programs
         """.split(),
     "programs": [program.name for program in PROGRAMS],
     "sizes": [one.name for one in by_size()] + ["random_mixed"],
