@@ -47,10 +47,13 @@ static bool read_slab(struct hm_snapshot *s, const char *line)
 {
     struct hm_snap_run *run = add_run(s, HM_RUN_SLAB);
 
-    return run != NULL &&
-           sscanf(line, "slab " X " " U " " U " " U " " U " " U " " U " " U, &run->base,
-                  &run->size, &run->cls, &run->block_size, &run->blocks, &run->out,
-                  &run->live, &run->live_bytes) == 8;
+    if (run == NULL ||
+        sscanf(line, "slab " X " " U " " U " " U " " U " " U " " U, &run->base,
+               &run->size, &run->cls, &run->block_size, &run->blocks, &run->out,
+               &run->live) != 7)
+        return false;
+    run->live_bytes = run->live * run->block_size;
+    return true;
 }
 
 static bool read_medium(struct hm_snapshot *s, const char *line)

@@ -56,10 +56,9 @@ static void put_run(struct hm_slab *run, void *arg)
     }
     const struct hm_class *c = &hm_classes[run->cls];
     uint64_t life = hm_load_relaxed(&run->life), live = count_live(run);
-    PUT(d, "slab %lx %zu %u %u %u %lu %lu %lu %s\n", (unsigned long)run->base, size,
+    PUT(d, "slab %lx %zu %u %u %u %lu %lu %s\n", (unsigned long)run->base, size,
         (unsigned)run->cls, c->size, (unsigned)c->blocks,
         (unsigned long)(life & HM_LIFE_COUNT), (unsigned long)live,
-        (unsigned long)(live * c->size),
         (life & HM_LIFE_CURRENT) != 0  ? "current"
         : (life & HM_LIFE_LISTED) != 0 ? "listed"
                                        : "full");

@@ -17,12 +17,11 @@
  *                 state bytes; FREE: bytes in free units; DIRTY: bytes of these that are
  *                 resident; MAP: dirty units, hexadecimal, 16 digits to 64 units, the
  *                 first unit the lowest bit of the first 16; "-": none
- *   slab BASE SIZE CLASS BLOCK_SIZE BLOCKS OUT LIVE LIVE_BYTES STATE
+ *   slab BASE SIZE CLASS BLOCK_SIZE BLOCKS OUT LIVE STATE
  *                 a run of units cut into blocks, after the superslab it lies in; OUT:
  *                 blocks that are not in the slab; LIVE of these are in the program's
- *                 hands, the others in thread caches; LIVE_BYTES: what they hold, by
- *                 their own size classes, which may be smaller than the slab's; STATE:
- *                 current (of some thread), listed (free blocks for any), full
+ *                 hands, the others in thread caches; STATE: current (of some thread),
+ *                 listed (free blocks for any), full
  *   medium BASE SIZE LIVE
  *                 a run that is one block; LIVE: 1, or 0 on its way
  *   big BASE SIZE STATE
