@@ -65,7 +65,7 @@ static void add_slab(struct hm_account *a, const struct hm_snap_run *run, uint64
 {
     uint64_t left = run->resident;
 
-    take(a, HM_ACCOUNT_LIVE, run->live_bytes, &left);
+    take(a, HM_ACCOUNT_LIVE, run->live * run->block_size, &left);
     take(a, HM_ACCOUNT_CACHES, (run->out - run->live) * run->block_size, &left);
     a->bytes[HM_ACCOUNT_PARTIAL] += left;
     if (run->blocks > 0 && run->out <= run->blocks)

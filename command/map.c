@@ -222,7 +222,7 @@ static void put_runs(struct map *m, const struct hm_snap_superslab *ss, uint64_t
             c = (struct cell){.base = run->base, .run = run};
         }
         c.size = run->base + run->size - c.base;
-        c.live += (double)run->live_bytes;
+        c.live += (double)(run->live * run->block_size);
         c.cached += run->kind == HM_RUN_SLAB
                         ? (double)((run->out - run->live) * run->block_size)
                         : 0;

@@ -47,13 +47,10 @@ static bool read_slab(struct hm_snapshot *s, const char *line)
 {
     struct hm_snap_run *run = add_run(s, HM_RUN_SLAB);
 
-    if (run == NULL ||
-        sscanf(line, "slab " X " " U " " U " " U " " U " " U " " U, &run->base,
-               &run->size, &run->cls, &run->block_size, &run->blocks, &run->out,
-               &run->live) != 7)
-        return false;
-    run->live_bytes = run->live * run->block_size;
-    return true;
+    return run != NULL &&
+           sscanf(line, "slab " X " " U " " U " " U " " U " " U " " U, &run->base,
+                  &run->size, &run->cls, &run->block_size, &run->blocks, &run->out,
+                  &run->live) == 7;
 }
 
 static bool read_medium(struct hm_snapshot *s, const char *line)
@@ -63,7 +60,7 @@ static bool read_medium(struct hm_snapshot *s, const char *line)
     if (run == NULL ||
         sscanf(line, "medium " X " " U " " U, &run->base, &run->size, &run->live) != 3)
         return false;
-    run->live_bytes = run->live != 0 ? run->size : 0;
+    run->block_size = run->size;
     return true;
 }
 

@@ -11,9 +11,10 @@ enum hm_run_kind { HM_RUN_SLAB, HM_RUN_MEDIUM };
 struct hm_snap_run {
     enum hm_run_kind kind;
     uint64_t base, size;
-    uint64_t cls, block_size, blocks; /* of a slab */
-    uint64_t out;                     /* blocks out of the slab, live or cached */
-    uint64_t live, live_bytes;        /* of a medium block: 0 or 1, and its size */
+    uint64_t block_size;  /* of a medium block: all of it */
+    uint64_t cls, blocks; /* of a slab */
+    uint64_t out;         /* blocks out of the slab, live or cached */
+    uint64_t live;        /* of a medium block: 0 or 1 */
     uint64_t resident;
 };
 

@@ -261,7 +261,7 @@ HM_COLD size_t hm_heap_good_size(size_t size)
         return size > PTRDIFF_MAX - HM_REGION_GRANULE - hm_canary_room ? 0 : size;
     unsigned cls = hm_class_of(size);
     /* Whatever coarse class serves it now, a finer one may the next time. */
-    while (cls > HM_LINEAR_CLASSES + 1 && hm_classes[cls - 1].size >= size)
+    while (cls > 1 && hm_classes[cls - 1].size >= size)
         cls--;
     if (cls != 0)
         return hm_classes[cls].size;
