@@ -22,7 +22,6 @@
 #define HM_SMALL_SHIFT 4 /* small blocks are multiples of 16 bytes */
 #define HM_LINEAR_CLASSES 16
 #define HM_SMALL_CLASSES 32
-#define HM_SMALL_MAX ((size_t)1024)
 #define HM_LARGE_SHIFT 7 /* large blocks are multiples of 128 bytes */
 #define HM_LARGE_MAX ((size_t)32768)
 #define HM_CLASSES 73 /* with class 0 */

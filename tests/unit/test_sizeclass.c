@@ -4,6 +4,7 @@
 
 #include "sizeclass.h"
 
+#define SMALL_MAX ((size_t)1024)
 #define LINEAR_MAX ((size_t)HM_LINEAR_CLASSES << HM_SMALL_SHIFT)
 
 /* Two to a doubling: 384, 512, 768, 1024 … 32 KiB. */
@@ -78,12 +79,12 @@ static void classes_ascend_without_a_gap(void **state)
     (void)state;
     assert_int_equal(hm_classes[1].size, 16);
     assert_int_equal(hm_classes[HM_LINEAR_CLASSES].size, LINEAR_MAX);
-    assert_int_equal(hm_classes[HM_SMALL_CLASSES].size, HM_SMALL_MAX);
+    assert_int_equal(hm_classes[HM_SMALL_CLASSES].size, SMALL_MAX);
     assert_int_equal(hm_classes[HM_CLASSES - 1].size, HM_LARGE_MAX);
     for (unsigned cls = 2; cls < HM_CLASSES; cls++)
         assert_true(hm_classes[cls].size > hm_classes[cls - 1].size);
     for (unsigned cls = 1; cls < HM_CLASSES; cls++)
-        assert_int_equal(hm_class_is_small(cls), hm_classes[cls].size <= HM_SMALL_MAX);
+        assert_int_equal(hm_class_is_small(cls), hm_classes[cls].size <= SMALL_MAX);
 }
 
 static void waste_is_15_bytes_or_an_eighth(void **state)
