@@ -19,13 +19,12 @@
 
 /* C7. A sample is taken once in so many refills, for a hundredth of what they cost; first
  * when a program is no longer small. From this part of it on, a wrong answer costs more
- * than the longer way does. For requests that are not linear it is hardly longer: a few
- * of the others are enough. */
+ * than the longer way does. For requests that are not linear it is no longer: how many of
+ * the others there are does not matter. */
 #define SAMPLE 64
 #define SAMPLE_REFILLS 1024
 #define SAMPLE_FIRST 64
 #define SAMPLE_MINOR (SAMPLE / 16 * 3)
-#define SAMPLE_FEW (SAMPLE / 16)
 
 _Atomic unsigned hm_tcache_threads;
 
@@ -307,8 +306,7 @@ static void sample(struct hm_tcache *tc, unsigned cls)
     tc->sampled_large = (uint8_t)(tc->sampled_large + !hm_class_is_small(cls));
     if (--tc->sampled == 0) {
         unsigned linear = tc->sampled_linear, large = tc->sampled_large;
-        hm_front_mix(&tc->bin_ends,
-                     linear >= SAMPLE_FEW && SAMPLE - linear >= SAMPLE_MINOR,
+        hm_front_mix(&tc->bin_ends, SAMPLE - linear >= SAMPLE_MINOR,
                      large >= SAMPLE_MINOR && SAMPLE - large >= SAMPLE_MINOR);
         end_look(tc);
     }

@@ -322,8 +322,8 @@ IN_CHILD(a_front_is_mixed_while_calls_about_both_kinds_are)
     calls_for_a_sample(tc, large, 16);
     REQUIRE(mixes(tc, false, false));
     calls_for_a_sample(tc, large, 1);
-    REQUIRE(mixes(tc, false, false));
-    /* Small blocks all, but the class of some requests has to be looked up. */
+    REQUIRE(mixes(tc, true, false));
+    /* Small blocks, but the class of some requests has to be looked up. */
     calls_for_a_sample(tc, small, 2);
     REQUIRE(mixes(tc, true, false));
 }
