@@ -5,10 +5,21 @@
 #define ENOUGH 8
 #define PATIENCE 8
 
+/* How many frees the stages of a strict thread last. */
+#define WARM_UP_FREES 512
+#define PROBE_FREES 256
+#define SORT_FREES 1024
+/* A thread that lives on others' blocks frees hardly any of its own. */
+#define PROBE_OWN_PART 11
+/* So many fewer than before are worth another stage, unless hardly any are left. */
+#define SORT_GAIN (SORT_FREES / 32)
+#define SORTED_PART 16
+
 bool hm_settle_begin(struct hm_settle *s)
 {
     s->calls = HM_SETTLE_CALLS;
     s->frees = 0;
+    hm_settle_be_lax(s);
     if (s->home == HM_HOME_NONE) /* what is in the bins was taken while it was this */
         s->home = s->given_up;
     bool inherited = s->home != HM_HOME_NONE;
@@ -90,6 +101,7 @@ bool hm_settle_look(struct hm_settle *s, const void *freed)
 void hm_settle_swap(struct hm_settle *from, struct hm_settle *to, unsigned before)
 {
     hm_home_pass(from->home, from, to); /* if it is not a guest */
+    hm_settle_be_lax(to);
     to->calls = 0;
     to->patience = from->patience;
     to->trace = from->trace;
@@ -113,11 +125,59 @@ bool hm_settle_wait(struct hm_settle *s)
     return false;
 }
 
-void hm_settle_give_up(struct hm_settle *s)
+static HM_RARE void give_up(struct hm_settle *s)
 {
     hm_home_pass(s->home, s, NULL);
     s->given_up = s->home;
     s->home = HM_HOME_NONE;
+}
+
+static HM_RARE void stage_begin(struct hm_settle *s, enum hm_settle_stage stage,
+                                unsigned frees, unsigned before)
+{
+    s->stage = (uint8_t)stage;
+    s->left = (uint16_t)frees;
+    s->seen = 0;
+    s->before = (uint16_t)before;
+}
+
+static HM_RARE void stage_end(struct hm_settle *s)
+{
+    bool probe = s->stage == HM_SETTLE_PROBE;
+    unsigned frees = probe ? PROBE_FREES : SORT_FREES, seen = s->seen;
+    if (s->stage == HM_SETTLE_WARM_UP) {
+        stage_begin(s, HM_SETTLE_PROBE, PROBE_FREES, 0);
+        return;
+    }
+    if (seen < frees / SORTED_PART)
+        s->stage = HM_SETTLE_SORTED;
+    else if (probe && seen <= frees - frees / PROBE_OWN_PART)
+        stage_begin(s, HM_SETTLE_SORT, SORT_FREES, seen * (SORT_FREES / PROBE_FREES));
+    else if (!probe && seen + SORT_GAIN <= s->before)
+        stage_begin(s, HM_SETTLE_SORT, SORT_FREES, seen);
+    else if (seen > frees / 2)
+        give_up(s);
+    if (!hm_settle_is_strict(s))
+        s->strange = 0;
+}
+
+HM_RARE void hm_settle_be_strict(struct hm_settle *s)
+{
+    stage_begin(s, HM_SETTLE_WARM_UP, WARM_UP_FREES, 0);
+}
+
+bool hm_settle_wants_own(const struct hm_settle *s)
+{
+    return hm_settle_is_strict(s) && s->stage == HM_SETTLE_SORT;
+}
+
+HM_RARE bool hm_settle_sends_home(struct hm_settle *s, const void *freed)
+{
+    bool others = hm_load_relaxed(&hm_slab_of(freed)->home) != s->home;
+    s->seen = (uint16_t)(s->seen + others);
+    if (--s->left == 0)
+        stage_end(s);
+    return others;
 }
 
 void hm_settle_end(struct hm_settle *s)

@@ -238,12 +238,12 @@ static unsigned take_blocks(struct hm_tcache *tc, unsigned cls, struct hm_slot *
 {
     struct hm_bin *bin = &tc->bins[cls];
     bool keep = bin->taken + want >= hm_classes[cls].blocks;
+    bool own = bin->unmix != 0 || hm_settle_wants_own(&tc->settle);
     unsigned got = 0;
     /* Half of what was wanted is enough not to touch another slab for the rest. */
     while (got == 0 || got < want / 2) {
         if (bin->current == NULL)
-            bin->current =
-                hm_slab_adopt(hm_self.shard, cls, tc->settle.home, bin->unmix != 0);
+            bin->current = hm_slab_adopt(hm_self.shard, cls, tc->settle.home, own);
         if (bin->current == NULL)
             break;
         bool apart = caches_in_use() > 1;
@@ -260,13 +260,14 @@ static void move_home(struct hm_tcache *tc)
 {
     hm_tcache_flush(tc);
     tc->unmix_left = UNMIX_COST_MOVED;
-    tc->settle.strange = 0;
+    hm_settle_be_lax(&tc->settle);
 }
 
 /* Lets the thread see its bins again once nobody looks at its calls any more. */
 static void end_look(struct hm_tcache *tc)
 {
-    if (tc->watched == 0 && tc->sampled == 0 && !hm_settle_is_looking(&tc->settle))
+    if (tc->watched == 0 && tc->sampled == 0 && !hm_settle_is_looking(&tc->settle) &&
+        !hm_settle_is_strict(&tc->settle))
         hm_self.front = hm_tcache_front(tc);
 }
 
@@ -286,8 +287,10 @@ struct hm_tcache *hm_tcache_look(struct hm_tcache *tc, const void *freed)
 /* To be called before a bin gets more blocks or room. */
 static void wait_for_home(struct hm_tcache *tc)
 {
-    if (HM_UNLIKELY(hm_settle_is_guest(&tc->settle)) && hm_settle_wait(&tc->settle))
+    if (HM_UNLIKELY(hm_settle_is_guest(&tc->settle)) && hm_settle_wait(&tc->settle)) {
         move_home(tc);
+        end_look(tc);
+    }
 }
 
 /* C7 */
@@ -415,8 +418,10 @@ static unsigned find_mixed(struct hm_tcache *tc, unsigned cls)
         unsigned cost = others > capacity / 4 * 3 ? UNMIX_COST_OTHERS : others > 0;
         tc->unmix_left -= (uint16_t)hm_min(tc->unmix_left, cost);
         tc->settle.strange += 2 * (int32_t)others - (int32_t)capacity;
-        if (tc->unmix_left == 0 && tc->settle.strange > 0)
-            hm_settle_give_up(&tc->settle);
+        if (tc->unmix_left == 0 && tc->settle.strange > 0) {
+            hm_settle_be_strict(&tc->settle);
+            hm_self.front = &hm_front_closed;
+        }
         if (others > 0)
             bin->unmix = UNMIX_TIMES;
         else if (bin->unmix > 0)
@@ -455,6 +460,23 @@ static void bin_make_room(struct hm_tcache *tc, unsigned cls)
     bin->taken = 0;
 }
 
+/* C6, a free by a strict thread. True: the block has gone home. */
+static HM_RARE bool send_home(struct hm_tcache *tc, unsigned cls,
+                              const struct hm_slot *slot)
+{
+    bool others = hm_settle_sends_home(&tc->settle, slot->block);
+    if (!hm_settle_is_strict(&tc->settle)) {
+        if (hm_settle_is_sorted(&tc->settle))
+            tc->unmix_left = UNMIX_COST_FIRST;
+        end_look(tc);
+    }
+    if (others) {
+        hm_slab_give(slot, 1);
+        moved(tc, -(int64_t)hm_classes[cls].size);
+    }
+    return others;
+}
+
 void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *state)
 {
     struct hm_slot slot = {block, state};
@@ -464,6 +486,8 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
         hm_share_moved_single(-(int64_t)hm_classes[cls].size);
         return;
     }
+    if (HM_UNLIKELY(hm_settle_is_strict(&tc->settle)) && send_home(tc, cls, &slot))
+        return;
     if (top_of(tc, cls) == limit_of(tc, cls))
         bin_make_room(tc, cls);
     else
@@ -479,7 +503,7 @@ void hm_tcache_give(struct hm_tcache *tc, unsigned cls, void *block, hm_state *s
 void hm_tcache_close_bins(struct hm_tcache *tc)
 {
     tc->unmix_left = UNMIX_COST_FIRST;
-    tc->settle.strange = 0;
+    hm_settle_be_lax(&tc->settle);
     hm_front_close(&tc->bin_ends);
     for (unsigned cls = 0; cls < HM_CLASSES; cls++)
         hm_store_relaxed(&tc->bins[cls].capacity, 0);

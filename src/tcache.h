@@ -19,7 +19,7 @@
  * C6 A bin that was full of blocks of other homes than the thread's (home.h), or of some,
  *    stays small and takes from slabs of its own, until it was full without them twice or
  *    the cache has spent enough on that. If most of what it looked at was others', its
- *    thread then gives its home up.
+ *    thread is then strict for a while (settle.h).
  * C7 Now and then a thread that misses often has a number of calls in a row come here, to
  *    be counted: where a good part takes the one way and a good part the other, its front
  *    is mixed (front.h, F2).

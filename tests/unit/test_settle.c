@@ -38,6 +38,35 @@ static bool mallocs(struct hm_settle *s)
     return moved;
 }
 
+/* A strict thread frees `n` blocks, `own` of 256 of which are of its home, evenly. */
+static void strict_frees(struct hm_settle *s, unsigned n, unsigned own)
+{
+    unsigned home = s->home;
+
+    for (unsigned i = 0; i < n; i++) {
+        bool is_own = (i + 1) * own / 256 != i * own / 256;
+
+        REQUIRE(hm_settle_is_strict(s) && s->home == home);
+        hm_store_relaxed(&hm_slab_of(slots[is_own].block)->home,
+                         (uint8_t)(is_own ? home : home + 1));
+        REQUIRE(hm_settle_sends_home(s, slots[is_own].block) == !is_own);
+    }
+}
+
+/* It has become strict, and a block of another home and one of its own can be freed. */
+static struct hm_settle *strict(void)
+{
+    layers_up("shards = 1\n" CONF);
+    struct hm_settle *s = begin(0);
+
+    REQUIRE(!mallocs(s) && !hm_settle_is_strict(s));
+    for (unsigned i = 0; i < 2; i++)
+        REQUIRE(hm_slab_take(adopt(0), &slots[i], 1, false) == 1);
+    hm_settle_be_strict(s);
+    REQUIRE(hm_settle_is_strict(s) && !hm_settle_wants_own(s));
+    return s;
+}
+
 static bool owns(const struct hm_settle *s)
 {
     return s->home != HM_HOME_NONE && hm_home_owner(s->home) == s;
@@ -124,14 +153,60 @@ IN_CHILD(an_inherited_home_is_kept_unless_others_blocks_are_freed)
     REQUIRE(hm_home_owner(former) == NULL);
 }
 
+IN_CHILD(who_frees_ever_fewer_of_others_is_strict_until_hardly_any_are_left)
+{
+    struct hm_settle *s = strict();
+
+    strict_frees(s, 512, 0); /* what was in the bins; it proves nothing */
+    REQUIRE(!hm_settle_wants_own(s));
+    strict_frees(s, 256, 30);
+    for (unsigned own = 50; own < 250; own += 50) {
+        REQUIRE(hm_settle_wants_own(s));
+        strict_frees(s, 1024, own);
+    }
+    REQUIRE(hm_settle_is_strict(s));
+    strict_frees(s, 1024, 252);
+    REQUIRE(!hm_settle_is_strict(s) && !hm_settle_wants_own(s));
+    REQUIRE(owns(s) && hm_settle_is_sorted(s));
+}
+
+IN_CHILD(who_frees_no_fewer_of_others_than_before_goes_on_as_it_was)
+{
+    struct hm_settle *s = strict();
+
+    strict_frees(s, 512 + 256, 150);
+    strict_frees(s, 1024, 200);
+    strict_frees(s, 1024, 201);
+    REQUIRE(!hm_settle_is_strict(s) && owns(s) && !hm_settle_is_sorted(s));
+}
+
+IN_CHILD(who_frees_hardly_any_of_others_is_not_strict_for_long)
+{
+    struct hm_settle *s = strict();
+
+    strict_frees(s, 512 + 256, 250);
+    REQUIRE(!hm_settle_is_strict(s) && owns(s) && hm_settle_is_sorted(s));
+}
+
+IN_CHILD(who_goes_on_freeing_mostly_others_blocks_gives_its_home_up)
+{
+    struct hm_settle *s = strict();
+    unsigned home = s->home;
+
+    strict_frees(s, 512 + 256, 50);
+    strict_frees(s, 1024, 100);
+    strict_frees(s, 1024, 102);
+    REQUIRE(!hm_settle_is_strict(s) && s->home == HM_HOME_NONE);
+    REQUIRE(hm_home_owner(home) == NULL);
+}
+
 IN_CHILD(a_home_that_was_given_up_is_the_next_threads_to_keep)
 {
-    layers_up("shards = 1\n" CONF);
-    struct hm_settle *s = begin(0);
+    struct hm_settle *s = strict();
     unsigned former = s->home;
 
-    REQUIRE(!mallocs(s) && owns(s));
-    hm_settle_give_up(s);
+    strict_frees(s, 512 + 256, 5);
+    REQUIRE(!hm_settle_is_strict(s));
     REQUIRE(s->home == HM_HOME_NONE && !hm_settle_is_guest(s));
     REQUIRE(hm_home_owner(former) == NULL); /* its slabs may be anybody's */
     hm_settle_end(s);
@@ -205,6 +280,11 @@ int main(void)
         cmocka_unit_test(what_was_owned_last_is_found_last),
         cmocka_unit_test(who_frees_a_dead_threads_blocks_takes_over_its_home),
         cmocka_unit_test(an_inherited_home_is_kept_unless_others_blocks_are_freed),
+        cmocka_unit_test(
+            who_frees_ever_fewer_of_others_is_strict_until_hardly_any_are_left),
+        cmocka_unit_test(who_frees_no_fewer_of_others_than_before_goes_on_as_it_was),
+        cmocka_unit_test(who_frees_hardly_any_of_others_is_not_strict_for_long),
+        cmocka_unit_test(who_goes_on_freeing_mostly_others_blocks_gives_its_home_up),
         cmocka_unit_test(a_home_that_was_given_up_is_the_next_threads_to_keep),
         cmocka_unit_test(the_majority_decides),
         cmocka_unit_test(a_guest_takes_the_home_of_an_owner_that_stands_still),

@@ -61,18 +61,18 @@ IN_CHILD(a_parked_cache_is_trimmed_by_age)
 
 /* ---- Homes --------------------------------------------------------------------------- */
 
-enum { OWNERS = 2, LIVE = 500, STEPS = 20000 };
+enum { OWNERS = 2, LIVE = 5000 };
 
 static void *live_blocks[OWNERS][LIVE];
 static struct hm_tcache *caches[OWNERS];
 
 /* Blocks that lie in the same KiB as one of the other's: the same line of state bytes. */
-static size_t mixed(void)
+static size_t mixed(size_t live)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < LIVE; i++) {
-        for (size_t k = 0; k < LIVE; k++) {
+    for (size_t i = 0; i < live; i++) {
+        for (size_t k = 0; k < live; k++) {
             if ((uintptr_t)live_blocks[0][i] / HM_KIB ==
                 (uintptr_t)live_blocks[1][k] / HM_KIB) {
                 n++;
@@ -84,10 +84,10 @@ static size_t mixed(void)
 }
 
 /* By one of any size, so that bins come to be full and empty. */
-static void replace(struct hm_tcache *tc, void **block, struct rng *r)
+static void replace(struct hm_tcache *tc, void **block, unsigned classes, struct rng *r)
 {
     hm_tcache_give(tc, hm_slab_of(*block)->cls, *block, hm_window_state(*block));
-    *block = hm_tcache_take(tc, 1 + (unsigned)rng_below(r, 4));
+    *block = hm_tcache_take(tc, 1 + (unsigned)rng_below(r, classes));
 }
 
 static void *have_a_cache(void *arg)
@@ -99,7 +99,7 @@ static void *have_a_cache(void *arg)
     return NULL;
 }
 
-static void two_more_caches(const char *conf)
+static void two_more_caches(const char *conf, size_t live, unsigned classes)
 {
     static size_t me[OWNERS] = {0, 1};
     pthread_t thread;
@@ -109,41 +109,60 @@ static void two_more_caches(const char *conf)
     for (size_t i = 0; i < OWNERS; i++)
         REQUIRE(pthread_create(&thread, NULL, have_a_cache, &me[i]) == 0);
     pthread_barrier_wait(&barrier);
-    for (size_t i = 0; i < OWNERS * LIVE; i++) /* dealt out in turn */
+    for (size_t i = 0; i < OWNERS * live; i++) /* dealt out in turn */
         live_blocks[i % OWNERS][i / OWNERS] =
-            hm_tcache_take(tc, 1 + (unsigned)(i / OWNERS % 4));
+            hm_tcache_take(tc, 1 + (unsigned)(i / OWNERS % classes));
+}
+
+static void replace_many(size_t live, unsigned classes, int steps)
+{
+    struct rng r = rng_seed(3);
+
+    for (int i = 0; i < steps; i++) {
+        for (size_t o = 0; o < OWNERS; o++)
+            replace(caches[o], &live_blocks[o][rng_below(&r, (unsigned)live)], classes,
+                    &r);
+    }
+    REQUIRE(caches[0]->settle.home != caches[1]->settle.home);
+    bins_are_sound(caches[0]);
+    bins_are_sound(caches[1]);
 }
 
 /* Each in turn stands for its thread, which waits: the steps are always the same ones. */
 IN_CHILD(blocks_of_two_threads_that_lay_mixed_come_apart)
 {
-    struct rng r = rng_seed(3);
+    two_more_caches(CONF, 500, 4);
+    REQUIRE(mixed(500) > 500 * 9 / 10);
+    replace_many(500, 4, 20000);
+    REQUIRE(mixed(500) < 500 / 5);
+}
 
-    two_more_caches(CONF);
-    REQUIRE(mixed() > LIVE * 9 / 10);
-    for (int i = 0; i < STEPS; i++) {
-        for (size_t o = 0; o < OWNERS; o++)
-            replace(caches[o], &live_blocks[o][rng_below(&r, LIVE)], &r);
+/* Sorting full bins alone is given up too soon. */
+IN_CHILD(a_great_many_come_apart_as_well)
+{
+    two_more_caches(CONF, LIVE, HM_SMALL_CLASSES);
+    replace_many(LIVE, HM_SMALL_CLASSES, 80000);
+    for (size_t o = 0; o < OWNERS; o++) {
+        size_t others = 0;
+
+        for (size_t i = 0; i < LIVE; i++)
+            others += hm_slab_of(live_blocks[o][i])->home != caches[o]->settle.home;
+        REQUIRE(others < LIVE / 4);
     }
-    REQUIRE(mixed() < LIVE / 5);
-    REQUIRE(caches[0]->settle.home != caches[1]->settle.home);
-    bins_are_sound(caches[0]);
-    bins_are_sound(caches[1]);
 }
 
 /* What it frees is always the other's: that is how it is, and no reason to go on with
  * small bins. */
 IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
 {
-    two_more_caches(CONF);
+    two_more_caches(CONF, 500, 4);
     struct hm_tcache *a = caches[0], *b = caches[1];
 
     for (size_t o = 0; o < OWNERS; o++) { /* a slab each */
         for (unsigned i = 0; i < 8; i++)
             REQUIRE(hm_tcache_take(caches[o], 4) != NULL);
     }
-    for (int round = 0, after = 0; round < 10000 && after < 20; round++) {
-        after += b->unmix_left == 0;
+    for (int round = 0; round < 10000 && b->bins[4].capacity < 64; round++) {
         void *from_a[300], *from_b[300];
 
         for (size_t i = 0; i < COUNT(from_a); i++) {
@@ -155,8 +174,7 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
             hm_tcache_give(a, 4, from_b[i], hm_window_state(from_b[i]));
         }
     }
-    REQUIRE(b->unmix_left == 0 && b->bins[4].unmix == 0);
-    REQUIRE(b->bins[4].capacity >= 64);
+    REQUIRE(b->bins[4].capacity >= 64 && b->bins[4].unmix == 0);
 }
 
 /* What the bin holds, and what it is refilled with. */
@@ -174,17 +192,16 @@ static size_t take_all(struct hm_tcache *tc, void **out)
 /* Nor does a home do any good if it never sees blocks of its own again. */
 IN_CHILD(a_thread_that_lives_on_others_blocks_gives_its_home_up)
 {
-    two_more_caches(CONF);
+    two_more_caches(CONF, 500, 4);
     struct hm_tcache *a = caches[0], *b = caches[1];
     unsigned home = b->settle.home;
 
     for (unsigned i = 0; i < 8; i++)
         REQUIRE(hm_tcache_take(a, 4) != NULL && hm_tcache_take(b, 4) != NULL);
-    for (int round = 0; round < 1000 && b->unmix_left != 0; round++) {
+    for (int round = 0; round < 1000 && b->settle.home == home; round++) {
         void *from_b[HM_BIN_MAX];
         size_t n = take_all(b, from_b);
 
-        REQUIRE(b->settle.home == home);
         for (size_t i = 0; i < 100; i++) {
             void *from_a = hm_tcache_take(a, 4);
 
@@ -281,7 +298,8 @@ static void *go_on_where_another_ended(void *arg)
     for (int i = 0; i < HM_SETTLE_FREES && hm_settle_is_looking(&tc->settle); i++)
         tc = hm_tcache_look(tc, live_blocks[of][0]);
     REQUIRE(tc == expected && tc == hm_self.cache);
-    REQUIRE(hm_self.front == hm_tcache_front(tc) && hm_home_owner(tc->settle.home) == &tc->settle);
+    REQUIRE(hm_self.front == hm_tcache_front(tc) &&
+            hm_home_owner(tc->settle.home) == &tc->settle);
     REQUIRE(totals().parked == OWNERS - 1);
     if (first != expected) {
         REQUIRE(first == other && hm_load_relaxed(&other->parked));
@@ -444,10 +462,11 @@ int main(void)
         cmocka_unit_test(a_thread_has_a_cache_at_once_when_every_call_is_checked),
         cmocka_unit_test(a_parked_cache_is_trimmed_by_age),
         cmocka_unit_test(blocks_of_two_threads_that_lay_mixed_come_apart),
-        cmocka_unit_test(
-            a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
+        cmocka_unit_test(a_great_many_come_apart_as_well),
+        cmocka_unit_test(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
         cmocka_unit_test(a_thread_that_lives_on_others_blocks_gives_its_home_up),
-        cmocka_unit_test(a_thread_whose_first_call_frees_a_dead_ones_block_gets_its_cache),
+        cmocka_unit_test(
+            a_thread_whose_first_call_frees_a_dead_ones_block_gets_its_cache),
         cmocka_unit_test(the_cache_of_a_living_thread_is_its_own),
         cmocka_unit_test(a_thread_that_goes_on_where_another_ended_swaps_caches),
         cmocka_unit_test(threads_come_and_go_while_parked_caches_are_trimmed),
