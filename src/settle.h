@@ -13,10 +13,10 @@
  * and waits; then it stands still, and its guest takes the home from it. Or it goes on
  * allocating: then the two must part, and the guest finds a home of its own.
  *
- * What a thread then frees of others goes home by and by, from full bins (tcache.h, C6). If
- * most of what is in these stays others', either it has a great many such blocks, or it
- * always gets its blocks from others. To tell which, and to be done in the first case, it
- * is strict for a while: all its calls are seen, what it frees of others goes home at
+ * What a thread then frees of others goes home by and by, from full bins (tcache.h, C6).
+ * If most of what is in these stays others', either it has a great many such blocks, or
+ * it always gets its blocks from others. To tell which, and to be done in the first case,
+ * it is strict for a while: all its calls are seen, what it frees of others goes home at
  * once, and when it was seen to free some of its own, it allocates no others. It stops
  * when they do not become fewer; if most are others' then, it gives its home up.
  *
