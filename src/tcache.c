@@ -203,6 +203,14 @@ static void count_event(_Atomic uint64_t *events, _Atomic uint64_t *blocks, unsi
     hm_tcache_count(blocks, n);
 }
 
+/* Of `n` blocks that were given back `remote` went to other threads' current slabs. */
+static void gave_back(struct hm_tcache *tc, unsigned cls, unsigned n, unsigned remote)
+{
+    count_event(&tc->flushes, &tc->flushed, n);
+    hm_tcache_count(&tc->remote, remote);
+    moved(tc, -(int64_t)(n * (size_t)hm_classes[cls].size));
+}
+
 /* Gives the oldest `n` blocks of a bin back to their slabs. */
 static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
 {
@@ -214,9 +222,7 @@ static void bin_flush(struct hm_tcache *tc, unsigned cls, unsigned n)
     memmove(top + n, top, (size_t)(bottom - top - n) * sizeof *top);
     hm_store_relaxed(&tc->bin_ends.top[cls], top + n);
     busy_end(tc);
-    count_event(&tc->flushes, &tc->flushed, n);
-    hm_tcache_count(&tc->remote, remote);
-    moved(tc, -(int64_t)(n * (size_t)hm_classes[cls].size));
+    gave_back(tc, cls, n, remote);
 }
 
 static void bin_let_go(struct hm_bin *bin)
@@ -470,10 +476,8 @@ static HM_RARE bool send_home(struct hm_tcache *tc, unsigned cls,
             tc->unmix_left = UNMIX_COST_FIRST;
         end_look(tc);
     }
-    if (others) {
-        hm_slab_give(slot, 1);
-        moved(tc, -(int64_t)hm_classes[cls].size);
-    }
+    if (others)
+        gave_back(tc, cls, 1, hm_slab_give_counted(slot, 1, tc->bins[cls].current));
     return others;
 }
 
