@@ -144,31 +144,24 @@ static HM_RARE void stage_begin(struct hm_settle *s, enum hm_settle_stage stage,
 static HM_RARE void stage_end(struct hm_settle *s)
 {
     bool probe = s->stage == HM_SETTLE_PROBE;
-    unsigned frees = probe ? PROBE_FREES : SORT_FREES, seen = s->seen;
-    if (s->stage == HM_SETTLE_WARM_UP) {
+    unsigned frees = probe ? PROBE_FREES : SORT_FREES;
+    unsigned seen = s->seen, before = s->before;
+    hm_settle_be_lax(s); /* unless another stage begins */
+    if (s->stage == HM_SETTLE_WARM_UP)
         stage_begin(s, HM_SETTLE_PROBE, PROBE_FREES, 0);
-        return;
-    }
-    if (seen < frees / SORTED_PART)
+    else if (seen < frees / SORTED_PART)
         s->stage = HM_SETTLE_SORTED;
     else if (probe && seen <= frees - frees / PROBE_OWN_PART)
         stage_begin(s, HM_SETTLE_SORT, SORT_FREES, seen * (SORT_FREES / PROBE_FREES));
-    else if (!probe && seen + SORT_GAIN <= s->before)
+    else if (!probe && seen + SORT_GAIN <= before)
         stage_begin(s, HM_SETTLE_SORT, SORT_FREES, seen);
     else if (seen > frees / 2)
         give_up(s);
-    if (!hm_settle_is_strict(s))
-        s->strange = 0;
 }
 
 HM_RARE void hm_settle_be_strict(struct hm_settle *s)
 {
     stage_begin(s, HM_SETTLE_WARM_UP, WARM_UP_FREES, 0);
-}
-
-bool hm_settle_wants_own(const struct hm_settle *s)
-{
-    return hm_settle_is_strict(s) && s->stage == HM_SETTLE_SORT;
 }
 
 HM_RARE bool hm_settle_sends_home(struct hm_settle *s, const void *freed)

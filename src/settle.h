@@ -53,10 +53,11 @@ struct hm_settle {
     uint16_t left;  /* of a strict thread: frees until the stage ends; 0: it is not */
     uint32_t trace; /* of a guest: where the owner's bins stood */
     union {
-        int32_t
-            strange; /* tcache.h, C6: others' blocks in bins looked at, less its own */
-        struct {     /* of a strict thread: frees of others' blocks in this stage, */
-            uint16_t seen, before; /* and in the last */
+        /* tcache.h, C6: others' blocks in bins looked at, less its own */
+        int32_t strange;
+        /* of a strict thread: frees of others' blocks in this stage, and in the last */
+        struct {
+            uint16_t seen, before;
         };
     };
 };
@@ -101,7 +102,11 @@ HM_INLINE bool hm_settle_is_strict(const struct hm_settle *s)
 }
 
 /* Whether it shall allocate no blocks of other homes. */
-bool hm_settle_wants_own(const struct hm_settle *s);
+HM_INLINE bool hm_settle_wants_own(const struct hm_settle *s)
+{
+    return hm_settle_is_strict(s) && s->stage == HM_SETTLE_SORT;
+}
+
 /* Whether it was strict until what it frees was its own. */
 HM_INLINE bool hm_settle_is_sorted(const struct hm_settle *s)
 {

@@ -21,8 +21,9 @@
  *    the cache has spent enough on that. If most of what it looked at was others', its
  *    thread is then strict for a while (settle.h).
  * C7 Now and then a thread that misses often has a number of calls in a row come here, to
- *    be counted: where a good part takes the one way and a good part the other, its front
- *    is mixed (front.h, F2).
+ *    be counted, and its front is mixed (front.h, F2) for blocks where a good part takes
+ *    the one way and a good part the other, for requests where a good part takes the
+ *    longer one.
  */
 #ifndef HM_TCACHE_H
 #define HM_TCACHE_H
