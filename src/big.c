@@ -9,7 +9,7 @@
 #define GRANULE HM_REGION_GRANULE
 /* What BigCache may always hold, within bigcache_bytes: a share of little is not worth a
  * system call. */
-#define SLACK_MIN (4 * HM_MIB)
+#define SLACK_MIN HM_MIB
 /* Memory of this size is composed of cached extents, of this size at least, each of which
  * costs a system call or more; if they have half of it; and while there are not too many
  * seams: the kernel allows a process 65,530 mappings. */
@@ -240,19 +240,36 @@ static bool compose(struct hm_big *b, size_t size, bool zero)
     return false;
 }
 
-static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
+/* An extent that is new, or was composed, becomes a block. */
+static void *begin(struct hm_big *b, bool *zeroed)
 {
     hm_add_relaxed(&hm_big_counts.misses, 1);
+    *zeroed = b->zeroed;
+    set_live(b);
+    keep_to_bound();
+    return b->base;
+}
+
+/* So does a cached one, or a part of it. Releases the lock. */
+static void *take_cached(struct hm_big *b, size_t size, bool *zeroed)
+{
+    hm_bigcache_remove(b);
+    hm_bigcache_cut(b, size, b->freed_at);
+    *zeroed = b->zeroed;
+    hm_lock_release(hm_big_lock());
+    hm_add_relaxed(&hm_big_counts.hits, 1);
+    set_live(b);
+    return b->base;
+}
+
+static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
+{
     bool ok = align <= GRANULE && compose(b, size, *zeroed);
     ok = ok || map_extent(b, size, align);
     if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
         ok = map_extent(b, size, align);
-    if (ok) {
-        *zeroed = b->zeroed;
-        set_live(b);
-        keep_to_bound();
-        return b->base;
-    }
+    if (ok)
+        return begin(b, zeroed);
     hm_bigcache_drop(b);
     return NULL;
 }
@@ -268,18 +285,29 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
     }
     hm_bigcache_collect();
     struct hm_big *b = align > GRANULE ? NULL : hm_bigcache_find(size);
-    if (b == NULL) {
-        b = hm_bigcache_descriptor();
-        hm_lock_release(hm_big_lock());
-        return take_new(b, size, align, zeroed);
-    }
-    hm_bigcache_remove(b);
-    hm_bigcache_cut(b, size, b->freed_at);
-    *zeroed = b->zeroed;
+    if (b != NULL)
+        return take_cached(b, size, zeroed);
+    b = hm_bigcache_descriptor();
     hm_lock_release(hm_big_lock());
-    hm_add_relaxed(&hm_big_counts.hits, 1);
-    set_live(b);
-    return b->base;
+    return take_new(b, size, align, zeroed);
+}
+
+void *hm_big_lend(size_t size, bool *zeroed)
+{
+    size = hm_round_up(hm_max(size, 1), GRANULE);
+    if (hm_load_relaxed(&hm_big_counts.cached_bytes) < size ||
+        !hm_lock_acquire(hm_big_lock()) || !hm_bigcache_ready())
+        return NULL;
+    hm_bigcache_collect();
+    struct hm_big *b = hm_bigcache_find(size);
+    if (b != NULL)
+        return take_cached(b, size, zeroed);
+    b = hm_bigcache_descriptor();
+    hm_lock_release(hm_big_lock());
+    if (compose(b, size, *zeroed))
+        return begin(b, zeroed);
+    hm_bigcache_drop(b);
+    return NULL;
 }
 
 bool hm_big_give(struct hm_big *b)

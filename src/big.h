@@ -16,6 +16,9 @@
  * it should read as zero, if that touches no page that need not be; afterwards it tells
  * whether it reads as zero. NULL: out of memory. */
 void *hm_big_take(size_t size, size_t align, bool *zeroed);
+/* The same for a smaller block, of what BigCache has now: NULL rather than a mapping for
+ * all of it, or a detour. */
+void *hm_big_lend(size_t size, bool *zeroed);
 /* The same without any lock, for any size, at the cost of system calls: a detour. For
  * threads that find a lock held by a forking one. The block reads as zero. */
 void *hm_big_take_detour(size_t size, size_t align);

@@ -168,6 +168,22 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
+/* Granules that are lent for less than this are too much for it. */
+#define LEND_MIN (2 * HM_REGION_GRANULE)
+
+/* What is free and resident, in units or as extents, serves before more becomes so. */
+static void *take_medium(size_t size, size_t align, bool *zeroed)
+{
+    void *block = NULL;
+    if (size >= LEND_MIN && align <= HM_REGION_GRANULE &&
+        hm_load_relaxed(&hm_big_counts.cached_bytes) >= size) {
+        block = hm_medium_take_resident(hm_self.shard, size, align, zeroed);
+        if (block == NULL)
+            block = hm_big_lend(size, zeroed);
+    }
+    return block != NULL ? block : hm_medium_take(hm_self.shard, size, align, zeroed);
+}
+
 /* One attempt. *zeroed: whether the block should, and does, read as zero. */
 static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
 {
@@ -185,7 +201,7 @@ static void *take(struct hm_tcache *tc, size_t size, size_t align, bool *zeroed)
         return hm_tcache_take(tc, cls);
     }
     if (size <= hm_medium_max() && align <= hm_medium_max())
-        return hm_medium_take(hm_self.shard, size, align, zeroed);
+        return take_medium(size, align, zeroed);
     return hm_big_take(size, align, zeroed);
 }
 
@@ -520,7 +536,7 @@ void *hm_heap_realloc(void *p, size_t size)
     if (f.guarded != NULL || HM_UNLIKELY(hm_harden_slots)) {
         if (resize_hardened(&f, p, size, have))
             return p;
-    } else if (f.big != NULL && size > hm_medium_max()) {
+    } else if (f.big != NULL && size > hm_min(hm_medium_max(), have)) {
         void *moved = hm_big_resize(f.big, size);
         if (moved != NULL)
             return moved;

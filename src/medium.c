@@ -15,16 +15,26 @@ static unsigned units_for(size_t size)
     return (unsigned)((hm_max(size, 1) + HM_UNIT - 1) >> HM_UNIT_SHIFT);
 }
 
-void *hm_medium_take(unsigned shard, size_t size, size_t align, bool *zeroed)
+static void *take(unsigned shard, size_t size, size_t align, bool resident, bool *zeroed)
 {
     struct hm_run_request want = {(uint8_t)shard, HM_STATE_MEDIUM, units_for(size),
-                                  hm_max(align, HM_UNIT)};
+                                  hm_max(align, HM_UNIT), resident};
     struct hm_slab *run = hm_run_take(&want, zeroed);
     if (run == NULL)
         return NULL;
     hm_add_relaxed(&hm_medium_bytes, (size_t)run->units << HM_UNIT_SHIFT);
     hm_store_relaxed(run->state, HM_STATE_MEDIUM);
     return run->base;
+}
+
+void *hm_medium_take(unsigned shard, size_t size, size_t align, bool *zeroed)
+{
+    return take(shard, size, align, false, zeroed);
+}
+
+void *hm_medium_take_resident(unsigned shard, size_t size, size_t align, bool *zeroed)
+{
+    return take(shard, size, align, true, zeroed);
 }
 
 void hm_medium_give(void *block)

@@ -17,6 +17,8 @@ size_t hm_medium_max(void);
 /* `align`: a power of two, at most hm_medium_max(). *zeroed: the block reads as zero.
  * NULL: out of memory, or fork elsewhere. */
 void *hm_medium_take(unsigned shard, size_t size, size_t align, bool *zeroed);
+/* The same, but NULL rather than a block for which more becomes resident. */
+void *hm_medium_take_resident(unsigned shard, size_t size, size_t align, bool *zeroed);
 /* `block` is live; its state has been set to 0. */
 void hm_medium_give(void *block);
 size_t hm_medium_usable(const void *block);

@@ -187,7 +187,7 @@ static struct hm_slab *slab_make(unsigned shard, unsigned cls)
     const struct hm_class *c = &hm_classes[cls];
     bool zeroed;
     struct hm_slab *slab = hm_run_take(
-        &(struct hm_run_request){(uint8_t)shard, (uint8_t)cls, c->units, HM_UNIT},
+        &(struct hm_run_request){(uint8_t)shard, (uint8_t)cls, c->units, HM_UNIT, false},
         &zeroed);
     if (slab == NULL)
         return NULL;

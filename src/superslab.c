@@ -142,23 +142,24 @@ static HM_RARE void withdraw(struct shard *sh, struct hm_superslab *ss)
     hm_sub_relaxed(&hm_superslab_counts.dirty_units, ss->dirty_units);
 }
 
-/* Where a run of `units` fits: the lowest place, or any. ss->units: nowhere. */
-static uint32_t find_units(struct hm_superslab *ss, uint32_t units, size_t align)
+/* Where the run fits: the lowest place, or any. ss->units: nowhere. */
+static uint32_t find_units(struct hm_superslab *ss, const struct hm_run_request *want)
 {
+    const uint64_t *map = want->resident ? ss->dirty_map : ss->free_map;
     uint32_t at = 0, longest = 0;
-    if (HM_UNLIKELY(hm_opt.randomize) && align == HM_UNIT &&
-        hm_random_run(ss->free_map, ss->units, units, &at))
+    if (HM_UNLIKELY(hm_opt.randomize) && want->align == HM_UNIT &&
+        hm_random_run(map, ss->units, want->units, &at))
         return at;
-    while ((at = hm_bits_next(ss->free_map, at, ss->units, true)) < ss->units) {
-        uint32_t end = hm_bits_next(ss->free_map, at, ss->units, false);
+    while ((at = hm_bits_next(map, at, ss->units, true)) < ss->units) {
+        uint32_t end = hm_bits_next(map, at, ss->units, false);
         uintptr_t addr = (uintptr_t)ss->base + ((size_t)at << HM_UNIT_SHIFT);
-        size_t skip = (hm_round_up(addr, align) - addr) >> HM_UNIT_SHIFT;
-        if (skip + units <= end - at)
+        size_t skip = (hm_round_up(addr, want->align) - addr) >> HM_UNIT_SHIFT;
+        if (skip + want->units <= end - at)
             return at + (uint32_t)skip;
         longest = (uint32_t)hm_max(longest, end - at);
         at = end;
     }
-    ss->longest = longest;
+    ss->longest = want->resident ? ss->longest : longest;
     return ss->units;
 }
 
@@ -186,9 +187,9 @@ static struct hm_slab *take_from(struct shard *sh, const struct hm_run_request *
 {
     struct hm_superslab *ss = sh->available[hm_kind_of(want->cls)];
     for (; ss != NULL; ss = ss->next) {
-        if (ss->longest < want->units)
+        if (want->units > (want->resident ? ss->dirty_units : ss->longest))
             continue;
-        uint32_t at = find_units(ss, want->units, want->align);
+        uint32_t at = find_units(ss, want);
         if (at < ss->units) {
             *zeroed = take_units(sh, ss, at, want->units) == 0;
             return make_run(ss, at, want);
@@ -350,7 +351,7 @@ struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed)
         run = take_from(sh, want, zeroed);
         hm_lock_release(&sh->lock);
     }
-    if (run != NULL)
+    if (run != NULL || want->resident)
         return run;
     struct shard *sh = &shards[want->shard];
     struct hm_superslab *ss = superslab_map(want->shard, hm_kind_of(want->cls),
@@ -576,8 +577,7 @@ HM_COLD void hm_superslab_prewarm(unsigned count)
             superslab_map(i % shard_count, i % 2 == 0 ? HM_KIND_SMALL : HM_KIND_LARGE, 0);
         if (ss == NULL)
             return;
-        size_t size = (size_t)ss->units << HM_UNIT_SHIFT;
-        for (size_t at = 0; at < size; at += hm_os_page)
+        for (size_t at = 0; at < (size_t)ss->units << HM_UNIT_SHIFT; at += hm_os_page)
             *(volatile char *)(ss->base + at) = 0;
         struct shard *sh = &shards[ss->shard];
         if (!hm_lock_acquire(&sh->lock))

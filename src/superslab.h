@@ -134,9 +134,10 @@ struct hm_run_request {
     uint8_t cls;   /* what the run will be; decides its kind of SuperSlab */
     uint32_t units;
     size_t align; /* of its address: a power of two, at least HM_UNIT */
+    bool resident; /* only of dirty units: better none than new memory */
 };
 /* A run, its descriptor filled in. *zeroed tells whether it reads as zero. NULL: out of
- * memory, or fork elsewhere. */
+ * memory, or fork elsewhere; or there is no such place. */
 struct hm_slab *hm_run_take(const struct hm_run_request *want, bool *zeroed);
 /* Gives a run back, dirty. Never fails: what cannot be done now is done later. */
 void hm_run_give(struct hm_slab *run);

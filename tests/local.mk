@@ -51,6 +51,7 @@ heap_cppflags = -include $(top_srcdir)/tests/prefix.h $(unit_cppflags:-DHM_TEST_
 unit_tests = \
 	tests/unit/test_big \
 	tests/unit/test_big_compose \
+	tests/unit/test_big_lend \
 	tests/unit/test_bits \
 	tests/unit/test_canary \
 	tests/unit/test_check \
@@ -93,6 +94,8 @@ tests_unit_test_big_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_LDADD = $(unit_ldadd)
 tests_unit_test_big_compose_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_big_compose_LDADD = $(unit_ldadd)
+tests_unit_test_big_lend_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_big_lend_LDADD = $(unit_ldadd)
 tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
 tests_unit_test_canary_CPPFLAGS = $(unit_cppflags)
@@ -239,6 +242,7 @@ port_tests = \
 	tests/static/test_static \
 	tests/unit/test_big \
 	tests/unit/test_big_compose \
+	tests/unit/test_big_lend \
 	tests/unit/test_bits \
 	tests/unit/test_conf_errors \
 	tests/unit/test_lock \

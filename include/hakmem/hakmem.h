@@ -78,8 +78,8 @@ void hakmem_thread_flush(void);
  * container can use all of them. What malloc_usable_size says of the block is the same,
  * but for the first few blocks of a small size in a process, those of 256 bytes to
  * 32 KiB while there are not many, those of fewer than 64 bytes that a thread has by its
- * first calls, and those that are allocated while another thread forks: they may be
- * larger.
+ * first calls, those above 128 KiB that freed big blocks serve, and those that are
+ * allocated while another thread forks: they may be larger.
  * @return 0 when size is more than malloc can ever provide (PTRDIFF_MAX)
  */
 size_t hakmem_good_size(size_t size);

@@ -14,7 +14,7 @@ static UNUSED struct hm_slab *take(unsigned cls, uint32_t units, size_t align,
 {
     bool unused;
 
-    return hm_run_take(&(struct hm_run_request){0, (uint8_t)cls, units, align},
+    return hm_run_take(&(struct hm_run_request){0, (uint8_t)cls, units, align, false},
                        zeroed != NULL ? zeroed : &unused);
 }
 

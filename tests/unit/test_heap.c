@@ -4,7 +4,9 @@
 #include "rerun.h"
 
 #include "medium.h"
+#include "option.h"
 #include "os.h"
+#include "region.h"
 #include "tcache.h"
 
 void *hm_test_malloc(size_t size);
@@ -161,6 +163,33 @@ static void a_growing_block_is_seldom_copied(void **state)
     assert_true(moves < 260);
 }
 
+/* Of what a big block leaves, rather than of new memory. */
+static void freed_big_blocks_serve_smaller_ones(void **state)
+{
+    (void)state;
+    NEED(!is_rerun(), "a BigCache, and an address for what was freed");
+    char *big = take(16 * MIB);
+
+    give(big);
+    hakmem_trim();
+    big = take(16 * MIB);
+    memset(big, 1, 16 * MIB);
+    give(big);
+    uint64_t mapped = stats_now().mapped_bytes;
+    char *p = take(300000), *q = hm_test_calloc(3, 100000);
+
+    REQUIRE(p >= big && p < big + 16 * MIB && q > p && q < big + 16 * MIB);
+    REQUIRE(usable(p) == 5 * HM_REGION_GRANULE && all_bytes(q, 300000, 0));
+    REQUIRE(stats_now().medium_bytes == 0);
+    fill(p, 300000, 5);
+    give(q);
+    REQUIRE(resize(p, 500000) == p && usable(p) >= 500000 && intact(p, 300000, 5));
+    q = resize(p, 100000); /* less than lending is for */
+    REQUIRE(q != p && usable(q) < HM_REGION_GRANULE * 2 && intact(q, 100000, 5));
+    give(q);
+    REQUIRE(stats_now().mapped_bytes <= mapped + hm_opt.superslab_size);
+}
+
 static void what_cannot_be_resized_is_unchanged(void **state)
 {
     (void)state;
@@ -305,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_block_that_fits_well_stays),
         cmocka_unit_test(a_block_that_shrinks_much_gives_memory_back),
         cmocka_unit_test(a_growing_block_is_seldom_copied),
+        cmocka_unit_test(freed_big_blocks_serve_smaller_ones),
         cmocka_unit_test(what_cannot_be_resized_is_unchanged),
         cmocka_unit_test(another_thread_may_resize_and_free),
         cmocka_unit_test(small_and_large_blocks_in_no_order_keep_their_content),

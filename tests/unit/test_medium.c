@@ -110,6 +110,26 @@ IN_CHILD(a_used_block_is_not_called_zero)
     REQUIRE(hm_medium_take(0, 100000, 16, &zeroed) == p && !zeroed);
 }
 
+IN_CHILD(resident_memory_serves_or_nothing)
+{
+    bool zeroed = true;
+
+    layers_up(CONF);
+    REQUIRE(hm_medium_take_resident(0, 100000, 16, &zeroed) == NULL);
+    REQUIRE(hm_superslab_mapped() == 0);
+    char *p = take(200000, 16), *behind = take(16384, 16);
+
+    give(p);
+    REQUIRE(hm_medium_take_resident(0, 100000, 16, &zeroed) == p && !zeroed);
+    REQUIRE(live() == 7 * HM_UNIT + HM_UNIT);
+    /* Behind it six units were in use before; behind those, none. */
+    REQUIRE(hm_medium_take_resident(0, 7 * HM_UNIT, 16, &zeroed) == NULL);
+    REQUIRE(take(7 * HM_UNIT, 16) == behind + HM_UNIT);
+    REQUIRE(hm_superslab_trim(hm_load_relaxed(&hm_clock), 0) == 6 * HM_UNIT);
+    REQUIRE(hm_medium_take_resident(0, 6 * HM_UNIT, 16, &zeroed) == NULL);
+    REQUIRE(take(6 * HM_UNIT, 16) == p + 7 * HM_UNIT);
+}
+
 static void *work(void *arg)
 {
     uint64_t mine = *(uint64_t *)arg;
@@ -163,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_block_shrinks_where_it_is),
         cmocka_unit_test(a_block_grows_into_what_is_free_behind_it),
         cmocka_unit_test(a_used_block_is_not_called_zero),
+        cmocka_unit_test(resident_memory_serves_or_nothing),
         cmocka_unit_test(threads_never_share_a_block),
     };
 

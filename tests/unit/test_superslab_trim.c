@@ -425,7 +425,7 @@ IN_CHILD(trimming_while_another_thread_forks_loses_no_unit)
     REQUIRE(pthread_create(&thread, NULL, fork_all_the_time, NULL) == 0);
     for (long i = 0; i < scaled(30000); i++) {
         struct hm_slab *run =
-            hm_run_take(&(struct hm_run_request){0, 1, 8, HM_UNIT}, &(bool){false});
+            hm_run_take(&(struct hm_run_request){0, 1, 8, HM_UNIT, false}, &(bool){false});
 
         if (run == NULL)
             continue; /* fork elsewhere */
@@ -458,7 +458,7 @@ static void *runs_of_a_thread(void *arg)
 
             h->run = hm_run_take(&(struct hm_run_request){mine % 2, HM_STATE_MEDIUM,
                                                           1 + (uint32_t)rng_size(&r, 4),
-                                                          HM_UNIT},
+                                                          HM_UNIT, false},
                                  &zeroed);
             REQUIRE(h->run != NULL);
             h->seed = rng_next(&r);
