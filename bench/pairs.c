@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* pairs MODE COUNT SIZE: a loop of malloc and free, to be counted under callgrind at
  * COUNT and at twice COUNT: the difference is what COUNT pairs cost, loop included.
- * `bench/run
- * --pairs` does so. It prints nothing and shares nothing with the other programs, so that
- * an instruction counted is either the loop's or the allocator's.
+ * `bench/run --pairs` does so. It prints nothing and shares nothing with the other
+ * programs, so that an instruction counted is either the loop's or the allocator's.
  *
- *   none   the loop alone
- *   lifo   a block is freed as soon as it is allocated
- *   batch  a thousand blocks are allocated, then freed in the same order
- *   mixed  the block in one of 4,096 slots, at random, gives way to one of 16 … SIZE
- * bytes */
+ *   none     the loop alone
+ *   lifo     a block is freed as soon as it is allocated
+ *   aligned  the same with a block at a multiple of 64
+ *   batch    a thousand blocks are allocated, then freed in the same order
+ *   mixed    the block in one of 4,096 slots, at random, gives way to one of 16 … SIZE
+ *            bytes */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,16 @@ static void lifo(long count, size_t size)
 {
     for (long i = 0; i < count; i++) {
         sink = malloc(size);
+        free(sink);
+    }
+}
+
+static void aligned(long count, size_t size)
+{
+    for (long i = 0; i < count; i++) {
+        void *block = NULL;
+        if (posix_memalign(&block, 64, size) == 0)
+            sink = block;
         free(sink);
     }
 }
@@ -70,6 +80,8 @@ int main(int argc, char **argv)
         none(count);
     else if (strcmp(mode, "lifo") == 0)
         lifo(count, size);
+    else if (strcmp(mode, "aligned") == 0)
+        aligned(count, size);
     else if (strcmp(mode, "batch") == 0)
         batch(count, size);
     else if (strcmp(mode, "mixed") == 0)

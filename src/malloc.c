@@ -85,6 +85,19 @@ HM_INLINE void *take_cached(size_t size)
     return NULL;
 }
 
+/* The same for a block that is aligned to a power of two: blocks of a slab are, to their
+ * size's largest, up to a unit. */
+HM_INLINE void *take_cached_aligned(size_t align, size_t size)
+{
+    if (align <= HM_ALIGNMENT)
+        return take_cached(size);
+    if (align > HM_UNIT || size > HM_LARGE_MAX)
+        return NULL;
+    unsigned cls = hm_class_of(hm_round_up(size, align));
+    bool aligned = (hm_classes[cls].size & (align - 1)) == 0;
+    return HM_LIKELY(aligned) ? pop(hm_self.front, cls) : NULL;
+}
+
 HM_EXPORT void *malloc(size_t size)
 {
     void *block = take_cached(size);
@@ -147,6 +160,12 @@ HM_EXPORT void *reallocarray(void *block, size_t count, size_t each)
 
 /* Aligned allocation. */
 
+static HM_NOINLINE void *aligned(size_t align, size_t size)
+{
+    void *block = take_cached_aligned(align, size);
+    return HM_LIKELY(block != NULL) ? block : hm_heap_memalign(align, size);
+}
+
 HM_EXPORT HM_RARE void *memalign(size_t align, size_t size)
 {
     /* As in glibc: an alignment that is no power of two is rounded up to one. */
@@ -154,7 +173,7 @@ HM_EXPORT HM_RARE void *memalign(size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return hm_heap_memalign(hm_pow2_ceil(align), size);
+    return aligned(hm_pow2_ceil(align), size);
 }
 
 HM_EXPORT void *aligned_alloc(size_t align, size_t size)
@@ -163,18 +182,27 @@ HM_EXPORT void *aligned_alloc(size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return hm_heap_memalign(align, size);
+    return aligned(align, size);
+}
+
+static HM_RARE HM_NOINLINE int posix_memalign_slow(void **out, size_t align, size_t size)
+{
+    int saved = errno;
+    void *block = hm_heap_memalign(align, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
 }
 
 HM_EXPORT HM_RARE int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!hm_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
-    void *block = hm_heap_memalign(align, size);
-    errno = saved;
-    if (block == NULL)
-        return ENOMEM;
+    void *block = take_cached_aligned(align, size);
+    if (HM_UNLIKELY(block == NULL))
+        return posix_memalign_slow(out, align, size);
     *out = block;
     return 0;
 }
@@ -307,12 +335,9 @@ __attribute__((destructor)) static void unload(void)
 
 HM_INLINE void *cxx_new(size_t size, size_t align, bool nothrow, void *caller)
 {
-    void *block;
-    if (align <= HM_ALIGNMENT) {
-        block = take_cached(size);
-        if (HM_LIKELY(block != NULL))
-            return block;
-    }
+    void *block = take_cached_aligned(align, size);
+    if (HM_LIKELY(block != NULL))
+        return block;
     block = hm_heap_memalign(align, size);
     return HM_LIKELY(block != NULL) ? block
                                     : hm_cxx_new_failed(size, align, nothrow, caller);

@@ -8,6 +8,7 @@ COLUMNS = (
     ("lifo", 64),
     ("lifo", 1024),
     ("lifo", 16384),
+    ("aligned", 64),
     ("batch", 64),
     ("batch", 1024),
     ("mixed", 1024),

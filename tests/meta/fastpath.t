@@ -16,6 +16,7 @@ my %straight = (malloc => 15, free => 18, malloc_usable_size => 20);
 my %pairs = (
     'lifo 64'     => 43, 'lifo 1024'   => 47, 'lifo 16384' => 50,
     'batch 64'    => 46, 'batch 1024'  => 50,
+    'aligned 64'  => 83, 'aligned 8000' => 86,    # by posix_memalign, to 64
     'mixed 1024'  => 65, 'mixed 16384' => 70,
     'mixed 2048'  => 77,    # as many small as large ones: by the way for both
 );
