@@ -168,7 +168,7 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
-/* Granules that are lent for less than this are too much for it. */
+/* A smaller block would leave too much of what it is lent unused. */
 #define LEND_MIN (2 * HM_REGION_GRANULE)
 
 /* What is free and resident, in units or as extents, serves before more becomes so. */
