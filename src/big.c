@@ -240,9 +240,18 @@ static bool compose(struct hm_big *b, size_t size, bool zero)
     return false;
 }
 
-/* An extent that is new, or was composed, becomes a block. */
-static void *begin(struct hm_big *b, bool *zeroed)
+/* A block of what is cached and, unless it is `lent`, of new memory. */
+static void *take_new(struct hm_big *b, size_t size, size_t align, bool lent,
+                      bool *zeroed)
 {
+    bool ok = align <= GRANULE && compose(b, size, *zeroed);
+    if (!ok && !lent) /* what is cached may be what is lacking */
+        ok = map_extent(b, size, align) ||
+             (hm_big_trim(UINT64_MAX, 0) > 0 && map_extent(b, size, align));
+    if (!ok) {
+        hm_bigcache_drop(b);
+        return NULL;
+    }
     hm_add_relaxed(&hm_big_counts.misses, 1);
     *zeroed = b->zeroed;
     set_live(b);
@@ -250,9 +259,16 @@ static void *begin(struct hm_big *b, bool *zeroed)
     return b->base;
 }
 
-/* So does a cached one, or a part of it. Releases the lock. */
-static void *take_cached(struct hm_big *b, size_t size, bool *zeroed)
+/* The caller holds the lock, and BigCache is ready; releases it. */
+static void *take(size_t size, size_t align, bool lent, bool *zeroed)
 {
+    hm_bigcache_collect();
+    struct hm_big *b = align > GRANULE ? NULL : hm_bigcache_find(size);
+    if (b == NULL) {
+        b = hm_bigcache_descriptor();
+        hm_lock_release(hm_big_lock());
+        return take_new(b, size, align, lent, zeroed);
+    }
     hm_bigcache_remove(b);
     hm_bigcache_cut(b, size, b->freed_at);
     *zeroed = b->zeroed;
@@ -260,18 +276,6 @@ static void *take_cached(struct hm_big *b, size_t size, bool *zeroed)
     hm_add_relaxed(&hm_big_counts.hits, 1);
     set_live(b);
     return b->base;
-}
-
-static void *take_new(struct hm_big *b, size_t size, size_t align, bool *zeroed)
-{
-    bool ok = align <= GRANULE && compose(b, size, *zeroed);
-    ok = ok || map_extent(b, size, align);
-    if (!ok && hm_big_trim(UINT64_MAX, 0) > 0) /* what is cached may be what is lacking */
-        ok = map_extent(b, size, align);
-    if (ok)
-        return begin(b, zeroed);
-    hm_bigcache_drop(b);
-    return NULL;
 }
 
 void *hm_big_take(size_t size, size_t align, bool *zeroed)
@@ -283,31 +287,16 @@ void *hm_big_take(size_t size, size_t align, bool *zeroed)
         *zeroed = true;
         return hm_big_take_detour(size, align);
     }
-    hm_bigcache_collect();
-    struct hm_big *b = align > GRANULE ? NULL : hm_bigcache_find(size);
-    if (b != NULL)
-        return take_cached(b, size, zeroed);
-    b = hm_bigcache_descriptor();
-    hm_lock_release(hm_big_lock());
-    return take_new(b, size, align, zeroed);
+    return take(size, align, false, zeroed);
 }
 
 void *hm_big_lend(size_t size, bool *zeroed)
 {
-    size = hm_round_up(hm_max(size, 1), GRANULE);
-    if (hm_load_relaxed(&hm_big_counts.cached_bytes) < size ||
-        !hm_lock_acquire(hm_big_lock()) || !hm_bigcache_ready())
+    size = hm_round_up(size, GRANULE);
+    if (!hm_big_can_lend(size, GRANULE) || !hm_lock_acquire(hm_big_lock()) ||
+        !hm_bigcache_ready())
         return NULL;
-    hm_bigcache_collect();
-    struct hm_big *b = hm_bigcache_find(size);
-    if (b != NULL)
-        return take_cached(b, size, zeroed);
-    b = hm_bigcache_descriptor();
-    hm_lock_release(hm_big_lock());
-    if (compose(b, size, *zeroed))
-        return begin(b, zeroed);
-    hm_bigcache_drop(b);
-    return NULL;
+    return take(size, GRANULE, true, zeroed);
 }
 
 bool hm_big_give(struct hm_big *b)

@@ -16,8 +16,15 @@
  * it should read as zero, if that touches no page that need not be; afterwards it tells
  * whether it reads as zero. NULL: out of memory. */
 void *hm_big_take(size_t size, size_t align, bool *zeroed);
-/* The same for a smaller block, of what BigCache has now: NULL rather than a mapping for
- * all of it, or a detour. */
+/* Can BigCache lend memory to a medium block? One of less than two granules would leave
+ * too much of them unused. Inline: a process without big blocks needs no code of big. */
+HM_INLINE bool hm_big_can_lend(size_t size, size_t align)
+{
+    return size >= 2 * HM_REGION_GRANULE && align <= HM_REGION_GRANULE &&
+           hm_load_relaxed(&hm_big_counts.cached_bytes) >= size;
+}
+/* Such a block: NULL, if it no longer can, rather than a mapping for all of it, or a
+ * detour. */
 void *hm_big_lend(size_t size, bool *zeroed);
 /* The same without any lock, for any size, at the cost of system calls: a detour. For
  * threads that find a lock held by a forking one. The block reads as zero. */

@@ -168,15 +168,11 @@ static unsigned while_cold(const struct hm_tcache *tc, unsigned cls)
     return cls <= 2 ? 2 : 2U << hm_log2(cls - 1);
 }
 
-/* A smaller block would leave too much of what it is lent unused. */
-#define LEND_MIN (2 * HM_REGION_GRANULE)
-
 /* What is free and resident, in units or as extents, serves before more becomes so. */
 static void *take_medium(size_t size, size_t align, bool *zeroed)
 {
     void *block = NULL;
-    if (size >= LEND_MIN && align <= HM_REGION_GRANULE &&
-        hm_load_relaxed(&hm_big_counts.cached_bytes) >= size) {
+    if (hm_big_can_lend(size, align)) {
         block = hm_medium_take_resident(hm_self.shard, size, align, zeroed);
         if (block == NULL)
             block = hm_big_lend(size, zeroed);
@@ -537,6 +533,7 @@ void *hm_heap_realloc(void *p, size_t size)
         if (resize_hardened(&f, p, size, have))
             return p;
     } else if (f.big != NULL && size > hm_min(hm_medium_max(), have)) {
+        /* Of medium size only if it was lent, and grows. */
         void *moved = hm_big_resize(f.big, size);
         if (moved != NULL)
             return moved;

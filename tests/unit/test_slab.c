@@ -374,7 +374,8 @@ IN_CHILD(pages_of_several_units_are_purged_if_they_are_all_within_a_slab)
     bool zeroed;
 
     layers_up("shards = 1\n" CONF);
-    REQUIRE(hm_run_take(&(struct hm_run_request){0, LARGE, 1, HM_UNIT, false}, &zeroed) != NULL);
+    REQUIRE(hm_run_take(&(struct hm_run_request){0, LARGE, 1, HM_UNIT, false}, &zeroed) !=
+            NULL);
     struct hm_slab *slab = hm_slab_adopt(0, LARGE, HM_HOME_NONE, false);
     char *base = slab->base, *page = (char *)hm_round_up((uintptr_t)base, PAGE);
 

@@ -424,8 +424,8 @@ IN_CHILD(trimming_while_another_thread_forks_loses_no_unit)
     layers_up("shards = 1\n" CONF);
     REQUIRE(pthread_create(&thread, NULL, fork_all_the_time, NULL) == 0);
     for (long i = 0; i < scaled(30000); i++) {
-        struct hm_slab *run =
-            hm_run_take(&(struct hm_run_request){0, 1, 8, HM_UNIT, false}, &(bool){false});
+        struct hm_slab *run = hm_run_take(
+            &(struct hm_run_request){0, 1, 8, HM_UNIT, false}, &(bool){false});
 
         if (run == NULL)
             continue; /* fork elsewhere */
