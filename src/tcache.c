@@ -16,6 +16,9 @@
 #define UNMIX_COST_FIRST 400
 #define UNMIX_COST_OTHERS 8
 #define UNMIX_TIMES 2
+/* A small bin is full again without a refill in between one time in four when as much is
+ * taken as is given; so often in a row hardly ever. */
+#define TORN_TIMES 4
 
 /* C7. A sample is taken once in so many refills, for a hundredth of what they cost; first
  * when a program is no longer small. From this part of it on, a wrong answer costs more
@@ -431,7 +434,7 @@ static unsigned find_mixed(struct hm_tcache *tc, unsigned cls)
         if (others > 0)
             bin->unmix = UNMIX_TIMES;
         else if (bin->unmix > 0)
-            bin->unmix--;
+            bin->unmix = (bin->unmix - 1u) & 15;
         return others;
     }
     return 0;
@@ -442,7 +445,8 @@ static unsigned find_mixed(struct hm_tcache *tc, unsigned cls)
  * them or that the flushes do not count. Else its older half goes back to the slabs. If
  * nothing was taken since it last did, something is being torn down: what stays behind in
  * the end keeps a slab for each block, so the bin halves as well, down to a refill. So
- * does one that is being unmixed, down to what it began with: the sooner it is full. */
+ * does one that is being unmixed, down to what it began with: the sooner it is full. But
+ * not while something is certainly being torn down: its blocks go back anyway. */
 static void bin_make_room(struct hm_tcache *tc, unsigned cls)
 {
     wait_for_home(tc);
@@ -455,10 +459,12 @@ static void bin_make_room(struct hm_tcache *tc, unsigned cls)
     bin->active = true;
     unsigned others = find_mixed(tc, cls);
     bool worth = bin->taken >= capacity && bin->taken <= HM_LIVE(tls_cache_max);
-    if (bin->unmix == 0 && (worth || small) && bin_grow(tc, cls))
+    bin->torn = bin->taken != 0 ? 0 : hm_min(bin->torn + 1u, TORN_TIMES) & 15;
+    bool unmixing = bin->unmix != 0 && bin->torn < TORN_TIMES;
+    if (!unmixing && (worth || small) && bin_grow(tc, cls))
         return;
-    bool torn = bin->taken == 0 && capacity / 2 >= target;
-    bool halve = (torn || bin->unmix != 0) && capacity / 2 >= capacity_min(cls);
+    bool torn = bin->torn != 0 && capacity / 2 >= target;
+    bool halve = (torn || unmixing) && capacity / 2 >= capacity_min(cls);
     unsigned n = halve ? capacity - capacity / 4 : (capacity + 1) / 2;
     bin_flush(tc, cls, (unsigned)hm_max(others, n));
     if (halve)

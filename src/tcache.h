@@ -39,8 +39,9 @@ struct hm_bin {
     _Atomic uint16_t capacity; /* [owner] slots; statistics read it */
     uint16_t refill;           /* [owner] blocks that the next refill wants */
     uint16_t taken; /* [owner] blocks refilled since the last flush, saturating */
-    bool active;    /* [owner] missed since the cache was last aged */
-    uint8_t unmix;  /* [owner] C6: times that it must still be full of its own blocks */
+    bool active;       /* [owner] missed since the cache was last aged */
+    uint8_t unmix : 4; /* [owner] C6: times that it must be full of its own blocks */
+    uint8_t torn : 4;  /* [owner] times in a row that it was full, and nothing taken */
 };
 
 struct hm_tcache {

@@ -172,7 +172,8 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
         for (unsigned i = 0; i < 8; i++)
             REQUIRE(hm_tcache_take(caches[o], 4) != NULL);
     }
-    for (int round = 0; round < 10000 && b->bins[4].capacity < 64; round++) {
+    const struct hm_bin *bin = &b->bins[4];
+    for (int round = 0; round < 10000 && (bin->capacity < 64 || bin->unmix != 0); round++) {
         void *from_a[300], *from_b[300];
 
         for (size_t i = 0; i < COUNT(from_a); i++) {
@@ -184,7 +185,23 @@ IN_CHILD(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out)
             hm_tcache_give(a, 4, from_b[i], hm_window_state(from_b[i]));
         }
     }
-    REQUIRE(b->bins[4].capacity >= 64 && b->bins[4].unmix == 0);
+    REQUIRE(bin->capacity >= 64 && bin->unmix == 0);
+}
+
+/* Whatever they are, when all blocks go there is nothing to be kept apart. */
+IN_CHILD(what_is_torn_down_goes_back_by_the_refill_though_it_lay_mixed)
+{
+    two_more_caches(CONF, 500, 4);
+    struct hm_tcache *tc = caches[0];
+
+    replace_many(500, 4, 1000);
+    REQUIRE(tc->bins[4].unmix != 0 && tc->bins[4].capacity < 64);
+    for (size_t i = 0; i < 500; i++) {
+        void *block = live_blocks[0][i];
+
+        hm_tcache_give(tc, hm_slab_of(block)->cls, block, hm_window_state(block));
+    }
+    REQUIRE(tc->bins[4].capacity == 64);
 }
 
 /* What the bin holds, and what it is refilled with. */
@@ -474,6 +491,7 @@ int main(void)
         cmocka_unit_test(blocks_of_two_threads_that_lay_mixed_come_apart),
         cmocka_unit_test(a_great_many_come_apart_as_well),
         cmocka_unit_test(a_thread_that_lives_on_others_blocks_stops_to_sort_them_out),
+        cmocka_unit_test(what_is_torn_down_goes_back_by_the_refill_though_it_lay_mixed),
         cmocka_unit_test(a_thread_that_lives_on_others_blocks_gives_its_home_up),
         cmocka_unit_test(
             a_thread_whose_first_call_frees_a_dead_ones_block_gets_its_cache),
