@@ -30,15 +30,6 @@ HM_INLINE bool hm_is_alone(void)
 
 /* As the functions of <stdatomic.h>: all return what was there before. */
 
-HM_INLINE uint64_t hm_fetch_or(_Atomic uint64_t *word, uint64_t bits, memory_order order)
-{
-    if (!hm_is_alone())
-        return atomic_fetch_or_explicit(word, bits, order);
-    uint64_t before = hm_load_relaxed(word);
-    hm_store_relaxed(word, before | bits);
-    return before;
-}
-
 HM_INLINE uint64_t hm_fetch_and(_Atomic uint64_t *word, uint64_t bits, memory_order order)
 {
     if (!hm_is_alone())

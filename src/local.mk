@@ -101,6 +101,7 @@ HM_SOURCES = \
 	src/share.h \
 	src/slab.c \
 	src/slab.h \
+	src/slab_give.c \
 	src/superslab.c \
 	src/superslab.h \
 	src/superslab_pages.c \

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab.h"
 #include "alone.h"
-#include "fail.h"
 #include "home.h"
 #include "meta.h"
 #include "option.h"
 #include "os.h"
 #include "random.h"
 #include "region.h"
-
-#include <string.h>
 
 struct partial {
     struct hm_lock lock;
@@ -323,17 +320,19 @@ enum pick { ANY, LINES, STATE_LINES };
 static unsigned take_blocks(struct hm_slab *slab, struct hm_slot *out, unsigned want,
                             enum pick pick)
 {
-    const struct hm_class *c = &hm_classes[slab->cls];
     unsigned shift = hm_class_is_small(slab->cls) ? HM_SMALL_SHIFT : HM_LARGE_SHIFT;
-    unsigned got = 0;
-    for (unsigned w = 0; w * 64 < c->blocks && got < want; w++) {
+    unsigned blocks = hm_classes[slab->cls].blocks, got = 0;
+    size_t size = hm_classes[slab->cls].size;
+    /* The compiler cannot know that `out` is not in the slab. */
+    char *base = slab->base;
+    hm_state *state = slab->state;
+    for (unsigned w = 0; w * 64 < blocks && got < want; w++) {
         uint64_t bits = hm_load_relaxed(&slab->free_map[w]), rest;
         if (pick != ANY)
             bits = whole_lines(slab->cls, bits, pick == STATE_LINES);
         for (rest = bits; rest != 0 && got < want; rest &= rest - 1) {
-            size_t offset = (w * 64 + (unsigned)__builtin_ctzll(rest)) * (size_t)c->size;
-            out[got++] =
-                (struct hm_slot){slab->base + offset, slab->state + (offset >> shift)};
+            size_t offset = (w * 64 + (unsigned)__builtin_ctzll(rest)) * size;
+            out[got++] = (struct hm_slot){base + offset, state + (offset >> shift)};
         }
         /* Only this thread clears bits (B2), so all of these are still set. Acquire pairs
          * with the release of the thread that freed the blocks. */
@@ -380,8 +379,7 @@ unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
     return got;
 }
 
-/* `count` blocks of the slab have been put back into its map. True: it was CURRENT. */
-static bool given(struct hm_slab *slab, unsigned count)
+bool hm_slab_given(struct hm_slab *slab, unsigned count)
 {
     unsigned shard = slab->shard;
     uint64_t seen = hm_load_relaxed(&slab->life), to;
@@ -404,120 +402,6 @@ static bool given(struct hm_slab *slab, unsigned count)
     return (seen & HM_LIFE_CURRENT) != 0;
 }
 
-/* Puts the blocks `bits` of one word back. */
-static void give_bits(struct hm_slab *slab, unsigned word, uint64_t bits)
-{
-    /* Release pairs with the acquire in take_blocks: the block's next user comes after
-     * us. */
-    uint64_t before = hm_fetch_or(&slab->free_map[word], bits, memory_order_release);
-    if (HM_UNLIKELY((before & bits) != 0)) {
-        unsigned i = word * 64 + (unsigned)__builtin_ctzll(before & bits);
-        hm_fail_misuse("free", slab->base + (size_t)i * hm_classes[slab->cls].size,
-                       "already free");
-    }
-}
-
-/* Blocks freed one after the other often lie in the same few slabs, in any order: within
- * so many, those of one slab go back together. */
-#define GIVE_TOGETHER 32
-#define BUCKETS 64
-
-/* Blocks on their way back, chained from the last to the first by where their slab's
- * descriptor lies: comparing each with each took a third of the instructions of programs
- * that free in random order, where each has a slab of its own. */
-struct batch {
-    const struct hm_slot *slots;
-    struct hm_slab *slabs[GIVE_TOGETHER]; /* NULL once the block has been given back */
-    uint8_t next[GIVE_TOGETHER];          /* 1 + the previous in the bucket; 0: none */
-    uint8_t last[BUCKETS];                /* 1 + the last in the bucket; 0: none */
-};
-
-/* No hash: descriptors of one SuperSlab are three lines apart, so all of them have
- * buckets of their own, and those of another begin elsewhere. */
-static unsigned bucket_of(const struct hm_slab *slab)
-{
-    return (uintptr_t)slab / HM_CACHE_LINE % BUCKETS;
-}
-
-/* Finds the blocks' slabs. Flushed blocks are scattered over slabs that nobody has looked
- * at for a while: they are all on their way before the first is needed. */
-static void batch_begin(struct batch *b, const struct hm_slot *slots, unsigned n)
-{
-    b->slots = slots;
-    memset(b->last, 0, sizeof b->last);
-    struct hm_slab *slab = NULL;
-    uintptr_t unit = 0;
-    for (unsigned i = 0; i < n; i++) {
-        /* The next one in the same unit is in the same slab: neighbours are often freed
-         * one after the other. */
-        if ((uintptr_t)slots[i].block >> HM_UNIT_SHIFT != unit) {
-            unit = (uintptr_t)slots[i].block >> HM_UNIT_SHIFT;
-            slab = hm_slab_of(slots[i].block);
-            if (HM_UNLIKELY(slab == NULL))
-                hm_fail_misuse("free", slots[i].block, "already free");
-            __builtin_prefetch(slab, 1);
-            __builtin_prefetch(slab->free_map, 1);
-        }
-        uint8_t *last = &b->last[bucket_of(slab)];
-        b->slabs[i] = slab;
-        b->next[i] = *last;
-        *last = (uint8_t)(i + 1);
-    }
-}
-
-/* Gives those back that are in the same slab as block `at`, which is the last of them.
- * Returns how many, if the slab was CURRENT and is not `own`. */
-static unsigned give_slab(struct batch *b, unsigned at, const struct hm_slab *own)
-{
-    struct hm_slab *slab = b->slabs[at];
-    uint64_t bits[HM_SLAB_BLOCKS_MAX / 64], some = 0; /* some: of the last word */
-    unsigned words = 0, word = 0, count = 0; /* words: which of `bits` are set */
-    for (unsigned i = at + 1; i != 0; i = b->next[i - 1]) {
-        if (b->slabs[i - 1] != slab)
-            continue;
-        char *block = b->slots[i - 1].block;
-        unsigned index = hm_class_index(slab->cls, (size_t)(block - slab->base));
-        uint64_t bit = (uint64_t)1 << index % 64;
-        if (index / 64 != word) {
-            bits[word] = some;
-            word = index / 64;
-            some = (words >> word & 1) != 0 ? bits[word] : 0;
-        }
-        if (HM_UNLIKELY((some & bit) != 0))
-            hm_fail_misuse("free", block, "already free");
-        some |= bit;
-        words |= 1u << word;
-        b->slabs[i - 1] = NULL;
-        count++;
-    }
-    bits[word] = some;
-    for (; words != 0; words &= words - 1) {
-        unsigned w = (unsigned)__builtin_ctz(words);
-        give_bits(slab, w, bits[w]);
-    }
-    return given(slab, count) && slab != own ? count : 0;
-}
-
-unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
-                              const struct hm_slab *own)
-{
-    unsigned remote = 0;
-    for (unsigned from = 0; from < count; from += GIVE_TOGETHER) {
-        struct batch b;
-        unsigned n = (unsigned)hm_min(count - from, GIVE_TOGETHER);
-        batch_begin(&b, slots + from, n);
-        while (n-- != 0)
-            if (b.slabs[n] != NULL)
-                remote += give_slab(&b, n, own);
-    }
-    return remote;
-}
-
-void hm_slab_give(const struct hm_slot *slots, unsigned count)
-{
-    hm_slab_give_counted(slots, count, NULL);
-}
-
 /* Purging pages inside slabs (option page_purge). */
 
 /* Can the slab have free whole pages that were not purged already? `purged` is its life
@@ -538,7 +422,7 @@ static bool all_free(struct hm_slab *slab, size_t from, size_t to)
     if (last >= hm_classes[slab->cls].blocks)
         last = hm_classes[slab->cls].blocks - 1u;
     for (unsigned i = first; i <= last; i++)
-        /* Acquire pairs with the release in give_bits. */
+        /* Acquire pairs with the release in lot_give. */
         if (!(hm_load_acquire(&slab->free_map[i / 64]) >> i % 64 & 1))
             return false;
     return true;

@@ -80,6 +80,10 @@ void hm_slab_give(const struct hm_slot *slots, unsigned count);
 unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
                               const struct hm_slab *own);
 
+/* For the two above: `count` blocks of the slab are in its map again. True: it was
+ * CURRENT. */
+bool hm_slab_given(struct hm_slab *slab, unsigned count);
+
 /* The slab of a small or large block's address, for the slow paths. */
 struct hm_slab *hm_slab_of(const void *block);
 
