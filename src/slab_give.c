@@ -5,30 +5,37 @@
 
 /* What is flushed is scattered over slabs that nobody has looked at for a while. So many
  * blocks' slabs are found ahead, to be on their way before the first is needed. */
-#define GIVE_AHEAD 32
+#define AHEAD 32
 
-static void find_slabs(const struct hm_slot *slots, unsigned n, struct hm_slab **slabs)
+/* Blocks of one slab, one after the other: neighbours are often freed so. */
+struct run {
+    struct hm_slab *slab;
+    const struct hm_slot *from; /* to where the next begins */
+};
+
+/* Of what lies in the same unit only the first is looked up. */
+static unsigned find_runs(const struct hm_slot *slots, unsigned n, struct run *runs)
 {
-    struct hm_slab *slab = NULL;
     uintptr_t unit = 0;
-    for (unsigned i = 0; i < n; i++) {
-        /* The next one in the same unit is in the same slab: neighbours are often freed
-         * one after the other. */
-        if ((uintptr_t)slots[i].block >> HM_UNIT_SHIFT != unit) {
-            unit = (uintptr_t)slots[i].block >> HM_UNIT_SHIFT;
-            slab = hm_slab_of(slots[i].block);
-            if (HM_UNLIKELY(slab == NULL))
-                hm_fail_misuse("free", slots[i].block, "already free");
-            __builtin_prefetch(slab, 1);
-            __builtin_prefetch(slab->free_map, 1);
-        }
-        slabs[i] = slab;
+    unsigned count = 0;
+    for (const struct hm_slot *slot = slots; slot < slots + n; slot++) {
+        if ((uintptr_t)slot->block >> HM_UNIT_SHIFT == unit)
+            continue;
+        unit = (uintptr_t)slot->block >> HM_UNIT_SHIFT;
+        struct hm_slab *slab = hm_slab_of(slot->block);
+        if (HM_UNLIKELY(slab == NULL))
+            hm_fail_misuse("free", slot->block, "already free");
+        __builtin_prefetch(slab, 1);
+        __builtin_prefetch(slab->free_map, 1);
+        runs[count++] = (struct run){slab, slot};
     }
+    runs[count].from = slots + n;
+    return count;
 }
 
-static unsigned index_of(const struct hm_slab *slab, const char *block)
+static unsigned index_of(const struct hm_slab *slab, const struct hm_slot *slot)
 {
-    return hm_class_index(slab->cls, (size_t)(block - slab->base));
+    return hm_class_index(slab->cls, (size_t)((char *)slot->block - slab->base));
 }
 
 static HM_COLD void already_free(const struct hm_slab *slab, const _Atomic uint64_t *word,
@@ -39,14 +46,15 @@ static HM_COLD void already_free(const struct hm_slab *slab, const _Atomic uint6
                    "already free");
 }
 
+/* All of these return how many blocks slabs got that were CURRENT, and not `own`. */
+
 /* In a process of one thread there is nothing to be gained by putting blocks together. */
-static unsigned give_alone(const struct hm_slot *slots, struct hm_slab **slabs,
-                           unsigned n, const struct hm_slab *own)
+static unsigned give_alone(const struct run *run, const struct hm_slab *own)
 {
+    struct hm_slab *slab = run->slab;
     unsigned remote = 0;
-    for (unsigned i = 0; i < n; i++) {
-        struct hm_slab *slab = slabs[i];
-        unsigned index = index_of(slab, slots[i].block);
+    for (const struct hm_slot *slot = run->from; slot < run[1].from; slot++) {
+        unsigned index = index_of(slab, slot);
         _Atomic uint64_t *word = &slab->free_map[index / 64];
         uint64_t before = hm_load_relaxed(word), bit = (uint64_t)1 << index % 64;
         if (HM_UNLIKELY((before & bit) != 0))
@@ -71,7 +79,23 @@ struct lot {
     unsigned count;
 };
 
-/* Returns how many blocks the slab got, if it was CURRENT and is not `own`. */
+/* Blocks freed one after the other often lie in the same few slabs, in any order. Each
+ * word has a place in a table, and its blocks go back together unless another word that
+ * has the same place comes in between. */
+#define PLACE_BITS 4
+
+struct table {
+    struct lot lots[1 << PLACE_BITS];
+    struct lot *used[1 << PLACE_BITS];
+    unsigned count;
+};
+
+static struct lot *place_of(struct table *t, const _Atomic uint64_t *word)
+{
+    uint32_t hash = (uint32_t)((uintptr_t)word / sizeof *word) * 0x9e3779b1u;
+    return &t->lots[hash >> (32 - PLACE_BITS)];
+}
+
 static unsigned lot_give(const struct lot *lot, const struct hm_slab *own)
 {
     /* Release pairs with the acquire in take_blocks: the block's next user comes after
@@ -83,44 +107,60 @@ static unsigned lot_give(const struct lot *lot, const struct hm_slab *own)
     return hm_slab_given(lot->slab, lot->count) && lot->slab != own ? lot->count : 0;
 }
 
-/* Blocks freed one after the other often lie in the same few slabs, in any order. Each
- * word has a place in a table, and its blocks go back together unless another word that
- * has the same place comes in between. */
-#define PLACE_BITS 4
-
-static unsigned place_of(const _Atomic uint64_t *word)
+static unsigned lot_add(struct table *t, const struct lot *lot, const struct hm_slab *own)
 {
-    return (uint32_t)((uintptr_t)word / sizeof *word) * 0x9e3779b1u >> (32 - PLACE_BITS);
+    struct lot *place = place_of(t, lot->word);
+    unsigned remote = 0;
+    if (place->word == lot->word) {
+        if (HM_UNLIKELY((place->bits & lot->bits) != 0))
+            already_free(lot->slab, lot->word, place->bits & lot->bits);
+        place->bits |= lot->bits;
+        place->count += lot->count;
+        return 0;
+    }
+    if (place->word != NULL)
+        remote = lot_give(place, own);
+    else
+        t->used[t->count++] = place;
+    *place = *lot;
+    return remote;
 }
 
-static unsigned give_together(const struct hm_slot *slots, struct hm_slab **slabs,
-                              unsigned n, const struct hm_slab *own)
+static unsigned give_run(struct table *t, const struct run *run,
+                         const struct hm_slab *own)
 {
-    struct lot lots[1 << PLACE_BITS], *used[1 << PLACE_BITS];
-    unsigned remote = 0, count = 0;
-    for (unsigned i = 0; i < HM_ARRAY_LEN(lots); i++)
-        lots[i].word = NULL;
-    for (unsigned i = 0; i < n; i++) {
-        struct hm_slab *slab = slabs[i];
-        unsigned index = index_of(slab, slots[i].block);
-        _Atomic uint64_t *word = &slab->free_map[index / 64];
-        uint64_t bit = (uint64_t)1 << index % 64;
-        struct lot *lot = &lots[place_of(word)];
-        if (lot->word == word) {
-            if (HM_UNLIKELY((lot->bits & bit) != 0))
-                already_free(slab, word, bit);
-            lot->bits |= bit;
-            lot->count++;
-            continue;
+    struct hm_slab *slab = run->slab;
+    const struct hm_slot *slot = run->from, *end = run[1].from;
+    unsigned index = index_of(slab, slot), remote = 0;
+    while (slot < end) {
+        struct lot lot = {&slab->free_map[index / 64], 0, slab, 0};
+        for (unsigned word = index / 64; index / 64 == word;) {
+            uint64_t bit = (uint64_t)1 << index % 64;
+            if (HM_UNLIKELY((lot.bits & bit) != 0))
+                already_free(slab, lot.word, bit);
+            lot.bits |= bit;
+            lot.count++;
+            if (++slot == end)
+                break;
+            index = index_of(slab, slot);
         }
-        if (lot->word != NULL)
-            remote += lot_give(lot, own);
-        else
-            used[count++] = lot;
-        *lot = (struct lot){word, bit, slab, 1};
+        remote += lot_add(t, &lot, own);
     }
-    while (count != 0)
-        remote += lot_give(used[--count], own);
+    return remote;
+}
+
+static unsigned give_together(const struct run *runs, unsigned n,
+                              const struct hm_slab *own)
+{
+    struct table t;
+    unsigned remote = 0;
+    t.count = 0;
+    for (unsigned i = 0; i < HM_ARRAY_LEN(t.lots); i++)
+        t.lots[i].word = NULL;
+    for (unsigned i = 0; i < n; i++)
+        remote += give_run(&t, &runs[i], own);
+    while (t.count != 0)
+        remote += lot_give(t.used[--t.count], own);
     return remote;
 }
 
@@ -129,11 +169,15 @@ unsigned hm_slab_give_counted(const struct hm_slot *slots, unsigned count,
 {
     unsigned remote = 0;
     for (unsigned n; count != 0; slots += n, count -= n) {
-        struct hm_slab *slabs[GIVE_AHEAD];
-        n = (unsigned)hm_min(count, GIVE_AHEAD);
-        find_slabs(slots, n, slabs);
-        remote += hm_is_alone() ? give_alone(slots, slabs, n, own)
-                                : give_together(slots, slabs, n, own);
+        struct run runs[AHEAD + 1];
+        n = (unsigned)hm_min(count, AHEAD);
+        unsigned found = find_runs(slots, n, runs);
+        if (!hm_is_alone()) {
+            remote += give_together(runs, found, own);
+            continue;
+        }
+        for (unsigned i = 0; i < found; i++)
+            remote += give_alone(&runs[i], own);
     }
     return remote;
 }
