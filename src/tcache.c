@@ -337,12 +337,13 @@ static bool bin_refill(struct hm_tcache *tc, unsigned cls)
     want = (unsigned)hm_min(want, capacity_of(tc, cls));
     if (bin->taken >= bin->refill)
         bin->refill = (uint16_t)hm_min((size_t)bin->refill * 2, target);
-    struct hm_slot *array = limit_of(tc, cls);
-    unsigned got = take_blocks(tc, cls, array, want);
+    struct hm_slot *from = bottom_of(tc, cls) - want;
+    unsigned got = take_blocks(tc, cls, from, want);
     if (got == 0)
         return false;
-    struct hm_slot *top = bottom_of(tc, cls) - got;
-    memmove(top, array, got * sizeof *array);
+    struct hm_slot *top = from + want - got;
+    if (got < want)
+        memmove(top, from, got * sizeof *from);
     hm_store_relaxed(&tc->bin_ends.top[cls], top);
     bin->active = true;
     bin->taken = (uint16_t)hm_min(bin->taken + got, UINT16_MAX);
