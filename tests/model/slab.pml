@@ -257,20 +257,20 @@ inline free_one(from, which)
 inline set_bit()
 {
     atomic {
-        assert((slab[s].map & one) == 0); /* give_bits: else "already free" */
+        assert((slab[s].map & one) == 0); /* lot_give: else "already free" */
         holder_of[s] = holder_of[s] & (ALL - one);
         slab[s].map = slab[s].map | one
     }
 }
 
-/* hm_slab_give: give_bits, then given(). */
+/* hm_slab_give: lot_give, then hm_slab_given. */
 inline give()
 {
     k = slab[s].shard;
 #ifndef BUG_ORDER
     set_bit();
 #endif
-    atomic { /* life_change in given() */
+    atomic { /* life_change in hm_slab_given */
         assert(slab[s].in_use && slab[s].count > 0);
         slab[s].count--;
         seen = slab[s].count;
