@@ -83,23 +83,17 @@ struct lot {
  * word has a place in a table, and its blocks go back together unless another word that
  * has the same place comes in between. */
 #define PLACE_BITS 4
+#define PLACES (1 << PLACE_BITS)
 
-struct table {
-    struct lot lots[1 << PLACE_BITS];
-    struct lot *used[1 << PLACE_BITS];
-    unsigned count;
-};
-
-static struct lot *place_of(struct table *t, const _Atomic uint64_t *word)
+static unsigned place_of(const _Atomic uint64_t *word)
 {
-    uint32_t hash = (uint32_t)((uintptr_t)word / sizeof *word) * 0x9e3779b1u;
-    return &t->lots[hash >> (32 - PLACE_BITS)];
+    return (uint32_t)((uintptr_t)word / sizeof *word) * 0x9e3779b1u >> (32 - PLACE_BITS);
 }
 
 static unsigned lot_give(const struct lot *lot, const struct hm_slab *own)
 {
-    /* Release pairs with the acquire in take_blocks: the block's next user comes after
-     * us. */
+    /* Release pairs with the acquire in slab.c, where blocks are taken: the block's next
+     * user comes after us. */
     uint64_t before =
         atomic_fetch_or_explicit(lot->word, lot->bits, memory_order_release);
     if (HM_UNLIKELY((before & lot->bits) != 0))
@@ -107,10 +101,10 @@ static unsigned lot_give(const struct lot *lot, const struct hm_slab *own)
     return hm_slab_given(lot->slab, lot->count) && lot->slab != own ? lot->count : 0;
 }
 
-static unsigned lot_add(struct table *t, const struct lot *lot, const struct hm_slab *own)
+static unsigned lot_add(struct lot lots[PLACES], const struct lot *lot,
+                        const struct hm_slab *own)
 {
-    struct lot *place = place_of(t, lot->word);
-    unsigned remote = 0;
+    struct lot *place = &lots[place_of(lot->word)];
     if (place->word == lot->word) {
         if (HM_UNLIKELY((place->bits & lot->bits) != 0))
             already_free(lot->slab, lot->word, place->bits & lot->bits);
@@ -118,15 +112,12 @@ static unsigned lot_add(struct table *t, const struct lot *lot, const struct hm_
         place->count += lot->count;
         return 0;
     }
-    if (place->word != NULL)
-        remote = lot_give(place, own);
-    else
-        t->used[t->count++] = place;
+    unsigned remote = place->word == NULL ? 0 : lot_give(place, own);
     *place = *lot;
     return remote;
 }
 
-static unsigned give_run(struct table *t, const struct run *run,
+static unsigned give_run(struct lot lots[PLACES], const struct run *run,
                          const struct hm_slab *own)
 {
     struct hm_slab *slab = run->slab;
@@ -144,7 +135,7 @@ static unsigned give_run(struct table *t, const struct run *run,
                 break;
             index = index_of(slab, slot);
         }
-        remote += lot_add(t, &lot, own);
+        remote += lot_add(lots, &lot, own);
     }
     return remote;
 }
@@ -152,15 +143,14 @@ static unsigned give_run(struct table *t, const struct run *run,
 static unsigned give_together(const struct run *runs, unsigned n,
                               const struct hm_slab *own)
 {
-    struct table t;
+    struct lot lots[PLACES];
     unsigned remote = 0;
-    t.count = 0;
-    for (unsigned i = 0; i < HM_ARRAY_LEN(t.lots); i++)
-        t.lots[i].word = NULL;
+    for (unsigned i = 0; i < PLACES; i++)
+        lots[i].word = NULL;
     for (unsigned i = 0; i < n; i++)
-        remote += give_run(&t, &runs[i], own);
-    while (t.count != 0)
-        remote += lot_give(t.used[--t.count], own);
+        remote += give_run(lots, &runs[i], own);
+    for (unsigned i = 0; i < PLACES; i++)
+        remote += lots[i].word == NULL ? 0 : lot_give(&lots[i], own);
     return remote;
 }
 

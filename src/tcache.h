@@ -18,8 +18,9 @@
  *    empties caches that were busy in threads it does not have.
  * C6 A bin that was full of blocks of other homes than the thread's (home.h), or of some,
  *    stays small and takes from slabs of its own, until it was full without them twice or
- *    the cache has spent enough on that. If most of what it looked at was others', its
- *    thread is then strict for a while (settle.h).
+ *    the cache has spent enough on that; not small while all of it is being torn down. If
+ *    most of what it looked at was others', its thread is then strict for a while
+ *    (settle.h).
  * C7 Now and then a thread that misses often has a number of calls in a row come here, to
  *    be counted, and its front is mixed (front.h, F2) for blocks where a good part takes
  *    the one way and a good part the other, for requests where a good part takes the
