@@ -21,7 +21,7 @@ struct finding {
     const void *where;
 };
 
-/* Slabs of one class that ought to be on the partial list of the shard in question. */
+/* Slabs of one class that ought to be on the partial list of the set in question. */
 struct listing {
     uint32_t slabs, heads;
     struct hm_slab *head;
@@ -34,7 +34,7 @@ static struct {
     bool alone; /* no other thread in this process */
     unsigned found;
     struct finding findings[REPORTED_MAX];
-    unsigned partials, shard; /* sets of partial lists, and the one in question */
+    unsigned set; /* of partial lists, the one in question */
     struct listing lists[HM_CLASSES];
     struct hm_superslab *last;
     uint64_t idle_bytes;   /* of blocks that are neither live nor in their slab */
@@ -210,26 +210,23 @@ static void check_free_blocks(struct hm_slab *slab, struct hm_superslab *ss)
     }
 }
 
-static void count_partials(struct hm_lock *unused)
+static bool is_of_the_set(const struct hm_slab *slab)
 {
-    (void)unused;
-    check.partials++;
+    return hm_load_acquire(&slab->set) == check.set;
 }
 
-/* When memory was out at the start, all shards share the first's lists. */
-static bool belongs_here(const struct hm_slab *slab)
-{
-    return (slab->shard < check.partials ? slab->shard : 0) == check.shard;
-}
-
-/* Both locks are held: neither the list nor the slab's place on it changes. */
+/* Both locks are held: neither the list nor the slab's place on it changes. That of a
+ * slab on another set's may: only with the same generation before and after (B5) is the
+ * set that was read in between its own. */
 static void check_listed(struct hm_slab *slab, void *unused)
 {
     (void)unused;
-    if (slab->cls >= HM_CLASSES || !belongs_here(slab))
+    if (slab->cls >= HM_CLASSES)
         return;
     uint64_t life = hm_load_acquire(&slab->life);
-    if ((life & (HM_LIFE_LISTED | HM_LIFE_JOINING)) != HM_LIFE_LISTED)
+    if ((life & (HM_LIFE_LISTED | HM_LIFE_JOINING)) != HM_LIFE_LISTED ||
+        !is_of_the_set(slab) ||
+        hm_load_relaxed(&slab->life) >> HM_LIFE_GENERATION != life >> HM_LIFE_GENERATION)
         return;
     const struct hm_class *c = &hm_classes[slab->cls];
     struct listing *list = &check.lists[slab->cls];
@@ -253,7 +250,7 @@ static void check_list(const struct listing *list)
          s = s->next) {
         length++;
         holds(s->next == NULL || s->next->prev == s, "B3: links of a list", s->base);
-        holds(s->cls == list->head->cls && belongs_here(s),
+        holds(s->cls == list->head->cls && is_of_the_set(s),
               "B3: a slab on the list of others", s->base);
     }
     holds(length == list->slabs, "B3: LISTED, but on no list", list->head);
@@ -268,7 +265,7 @@ static void check_partial_lists(struct hm_lock *lock)
             check_list(&check.lists[cls]);
         hm_lock_release(lock);
     }
-    check.shard++;
+    check.set++;
 }
 
 /* The states in which a slab can be, and what only holds while nobody is at work. */
@@ -488,7 +485,6 @@ static void check_layers(void)
     if (hm_self.cache != NULL)
         check_cache(hm_self.cache);
     hm_tcache_fork(check_parked);
-    hm_slab_fork(count_partials);
     hm_slab_fork(check_partial_lists);
     hm_walk_runs(check_in_use, NULL);
     check_big();

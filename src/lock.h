@@ -26,7 +26,7 @@ enum hm_lock_rank {
     HM_RANK_CHECK,      /* one check of the heap at a time */
     HM_RANK_THREADS,    /* registry of thread caches */
     HM_RANK_QUARANTINE, /* a lane of the quarantine */
-    HM_RANK_PARTIAL,    /* a shard's partial lists */
+    HM_RANK_PARTIAL,    /* a set of partial lists */
     HM_RANK_RUNS,       /* a shard's SuperSlabs */
     HM_RANK_BIG,        /* BigCache */
     HM_RANK_GUARD,      /* guarded blocks */

@@ -11,30 +11,38 @@
 struct partial {
     struct hm_lock lock;
     struct hm_slab *head[HM_CLASSES];    /* [L:lock] B3 */
-    _Atomic uint32_t length[HM_CLASSES]; /* [L:lock]; [any] a hint for other shards */
+    _Atomic uint32_t length[HM_CLASSES]; /* [L:lock]; [any] a hint for others */
     struct hm_slab *_Atomic pending;     /* [any] listed while fork elsewhere */
 } __attribute__((aligned(HM_CACHE_LINE)));
 
-static struct partial first_partial; /* serves when memory is out from the very start */
+/* So many sets of lists that threads that run at the same time seldom share one. */
+#define SETS_MIN 16
+#define SETS_MAX 64
+
+static struct partial first_partial HM_COLD_DATA; /* serves when memory is out at once */
 static struct partial *partials = &first_partial; /* [const] after init */
-static unsigned shard_count = 1;
+static unsigned set_count = 1;                    /* [const] after init */
+static _Atomic uint64_t sets_used;   /* bits of those that ever had a slab listed */
 static _Atomic uint64_t generations; /* B5; the low half is used */
 
 HM_ONCE void hm_slab_init(unsigned shards)
 {
-    struct partial *made = shards > 1 ? hm_meta_new(shards * sizeof *partials) : NULL;
+    unsigned count = (unsigned)hm_min(hm_max(2 * shards, SETS_MIN), SETS_MAX);
+    struct partial *made = hm_meta_new(count * sizeof *partials);
     if (made != NULL) {
         partials = made;
-        shard_count = shards;
+        set_count = count;
     }
-    for (unsigned i = 0; i < shard_count; i++)
+    /* Zero, locks are free, and ranks are for debug builds: sets that are never used need
+     * not be touched. */
+    for (unsigned i = 0; HM_DEBUG && i < set_count; i++)
         hm_lock_init(&partials[i].lock, HM_RANK_PARTIAL);
 }
 
-/* A SuperSlab's shard has lists of its own unless memory was out at the start. */
-static struct partial *partial_of(unsigned shard)
+/* A thread finds slabs of its home in one set; what has no home goes by the shard. */
+static unsigned set_of(unsigned shard, unsigned home)
 {
-    return &partials[shard < shard_count ? shard : 0];
+    return (home == HM_HOME_NONE ? shard : home) % set_count;
 }
 
 struct hm_slab *hm_slab_of(const void *block)
@@ -52,9 +60,10 @@ static bool life_change(struct hm_slab *slab, uint64_t *seen, uint64_t to)
         return true;
     }
     /* Release publishes what was done to the slab before; acquire takes over what the
-     * thread did that had it before: every change of life pairs with every other. */
+     * thread did that had it before: every change of life pairs with every other. Also
+     * where it fails: what is read next must not be of before *seen. */
     return atomic_compare_exchange_weak_explicit(
-        &slab->life, seen, to, memory_order_acq_rel, memory_order_relaxed);
+        &slab->life, seen, to, memory_order_acq_rel, memory_order_acquire);
 }
 
 /* Partial lists. Callers hold the lock. */
@@ -150,7 +159,10 @@ static void list_pending(struct partial *pl, struct hm_slab **gone)
 /* The calling thread has set LISTED and JOINING. */
 static void list_add(struct hm_slab *slab)
 {
-    struct partial *pl = partial_of(slab->shard);
+    unsigned set = hm_load_relaxed(&slab->set);
+    struct partial *pl = &partials[set];
+    if ((hm_load_relaxed(&sets_used) >> set & 1) == 0)
+        atomic_fetch_or_explicit(&sets_used, (uint64_t)1 << set, memory_order_relaxed);
     if (hm_lock_acquire(&pl->lock)) {
         struct hm_slab *gone = NULL;
         list_pending(pl, &gone);
@@ -165,11 +177,10 @@ static void list_add(struct hm_slab *slab)
         ;
 }
 
-/* The calling thread left a slab of that shard LISTED and empty, its life being `seen`.
- */
-static void unlist_empty(struct hm_slab *slab, unsigned shard, uint64_t seen)
+/* The calling thread left a slab of that set LISTED and empty, its life being `seen`. */
+static void unlist_empty(struct hm_slab *slab, unsigned set, uint64_t seen)
 {
-    struct partial *pl = partial_of(shard);
+    struct partial *pl = &partials[set];
     if ((seen & HM_LIFE_JOINING) != 0 || !hm_lock_acquire(&pl->lock))
         return; /* who lists it will see; or, fork elsewhere, who adopts it */
     struct hm_slab *gone = NULL;
@@ -179,7 +190,7 @@ static void unlist_empty(struct hm_slab *slab, unsigned shard, uint64_t seen)
 }
 
 /* A run becomes a slab, CURRENT for the calling thread. */
-static struct hm_slab *slab_make(unsigned shard, unsigned cls)
+static struct hm_slab *slab_make(unsigned shard, unsigned cls, unsigned home)
 {
     const struct hm_class *c = &hm_classes[cls];
     bool zeroed;
@@ -196,6 +207,8 @@ static struct hm_slab *slab_make(unsigned shard, unsigned cls)
     uint32_t units = hm_add_relaxed(&units_of[cls], c->units) + c->units;
     if (HM_UNLIKELY(units == COARSE_UNITS(cls)))
         hm_class_refine(cls);
+    hm_store_relaxed(&slab->home, (uint8_t)home);
+    hm_store_relaxed(&slab->set, (uint8_t)set_of(shard, home));
     uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
     hm_store_release(&slab->life, generation << HM_LIFE_GENERATION | HM_LIFE_CURRENT);
     return slab;
@@ -213,11 +226,8 @@ static struct hm_slab *adopt_listed(struct partial *pl, struct hm_slab *slab)
     return slab;
 }
 
-/* So many slabs of a list are looked at: each is a line of memory, with a lock held.
- * More, rather than make another: where many threads keep apart, those of each are deep
- * in the list, and would become more and more if they were not found. */
-#define CHOOSE_AMONG 8
-#define CHOOSE_AMONG_AT_LAST 32
+/* So many slabs of a list are looked at: each is a line of memory, with a lock held. */
+#define CHOOSE_AMONG 16
 
 /* A slab that nobody's blocks lie in, or not many: it may change its home. */
 static bool is_homeless(const struct hm_slab *slab)
@@ -227,49 +237,82 @@ static bool is_homeless(const struct hm_slab *slab)
            hm_home_owner(hm_load_relaxed(&slab->home)) == NULL;
 }
 
-/* Caller holds the lock. */
-static struct hm_slab *choose(struct partial *pl, unsigned cls, unsigned home, bool apart)
+/* Callers of these hold the lock. */
+
+static struct hm_slab *find_own(struct partial *pl, unsigned cls, unsigned home)
 {
-    struct hm_slab *other = NULL, *slab = pl->head[cls];
-    for (unsigned i = 0; slab != NULL; i++, slab = slab->next) {
-        if (i == CHOOSE_AMONG_AT_LAST || (i >= CHOOSE_AMONG && other != NULL))
-            break;
+    struct hm_slab *slab = pl->head[cls];
+    for (unsigned i = 0; slab != NULL && i < CHOOSE_AMONG; i++, slab = slab->next)
         if (hm_load_relaxed(&slab->home) == home)
             return slab;
-        if (other == NULL && (!apart || is_homeless(slab)))
-            other = slab;
-    }
-    return other;
+    return NULL;
 }
 
-static struct hm_slab *adopt_partial(unsigned shard, unsigned cls, unsigned home,
+static struct hm_slab *find_other(struct partial *pl, unsigned cls, bool apart)
+{
+    struct hm_slab *slab = pl->head[cls];
+    if (!apart)
+        return slab;
+    for (unsigned i = 0; slab != NULL && i < CHOOSE_AMONG; i++, slab = slab->next)
+        if (is_homeless(slab))
+            return slab;
+    return NULL;
+}
+
+/* Of a set of lists: of its own, a thread waits for the lock, and looks for slabs of its
+ * home first; others are only a way to save memory. */
+static struct hm_slab *adopt_from(unsigned set, bool own, unsigned cls, unsigned home,
+                                  bool apart)
+{
+    struct partial *pl = &partials[set];
+    bool worth = hm_load_relaxed(&pl->length[cls]) > 0 ||
+                 hm_load_relaxed(&pl->pending) != NULL;
+    if (!worth || (own ? !hm_lock_acquire(&pl->lock) : !hm_lock_try(&pl->lock)))
+        return NULL;
+    struct hm_slab *gone = NULL;
+    list_pending(pl, &gone);
+    struct hm_slab *slab = own ? find_own(pl, cls, home) : NULL;
+    slab = adopt_listed(pl, slab != NULL ? slab : find_other(pl, cls, apart));
+    hm_lock_release(&pl->lock);
+    give_gone(gone);
+    return slab;
+}
+
+static struct hm_slab *adopt_partial(unsigned own, unsigned cls, unsigned home,
                                      bool apart)
 {
-    struct hm_slab *slab = NULL;
-    for (unsigned i = 0; i < shard_count && slab == NULL; i++) {
-        struct partial *pl = &partials[(shard + i) % shard_count];
-        bool worth = hm_load_relaxed(&pl->length[cls]) > 0 ||
-                     hm_load_relaxed(&pl->pending) != NULL;
-        /* Own shard: wait. Others are only a way to save memory. */
-        if (!worth || (i == 0 ? !hm_lock_acquire(&pl->lock) : !hm_lock_try(&pl->lock)))
-            continue;
-        struct hm_slab *gone = NULL;
-        list_pending(pl, &gone);
-        slab = adopt_listed(pl, choose(pl, cls, home, apart));
-        hm_lock_release(&pl->lock);
-        give_gone(gone);
-    }
+    struct hm_slab *slab = adopt_from(own, true, cls, home, apart);
+    uint64_t others = hm_load_relaxed(&sets_used) & ~((uint64_t)1 << own);
+    /* From the own one on, so that not all threads begin with the same. */
+    uint64_t above = others >> own << own;
+    for (int round = 0; round < 2 && slab == NULL; round++)
+        for (uint64_t sets = round == 0 ? above : others & ~above;
+             sets != 0 && slab == NULL; sets &= sets - 1)
+            slab = adopt_from((unsigned)__builtin_ctzll(sets), false, cls, home, apart);
     return slab;
+}
+
+/* The slab is CURRENT for the calling thread. It gets another home, and with that comes
+ * into another set: which is what its generation stands for (B5). */
+static void rehome(struct hm_slab *slab, unsigned home, unsigned set)
+{
+    uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
+    uint64_t seen = hm_load_relaxed(&slab->life);
+    while (!life_change(slab, &seen,
+                        (seen & UINT32_MAX) | generation << HM_LIFE_GENERATION))
+        ;
+    hm_store_release(&slab->set, (uint8_t)set);
+    hm_store_relaxed(&slab->home, (uint8_t)home);
 }
 
 struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls, unsigned home, bool apart)
 {
-    struct hm_slab *slab = adopt_partial(shard, cls, home, apart);
-    bool made = slab == NULL;
-    if (made)
-        slab = slab_make(shard, cls);
-    if (slab != NULL && (made || is_homeless(slab)))
-        hm_store_relaxed(&slab->home, (uint8_t)home);
+    unsigned set = set_of(shard, home);
+    struct hm_slab *slab = adopt_partial(set, cls, home, apart);
+    if (slab == NULL)
+        return slab_make(shard, cls, home);
+    if (hm_load_relaxed(&slab->home) != home && is_homeless(slab))
+        rehome(slab, home, set);
     return slab;
 }
 
@@ -381,10 +424,12 @@ unsigned hm_slab_take(struct hm_slab *slab, struct hm_slot *out, unsigned want,
 
 bool hm_slab_given(struct hm_slab *slab, unsigned count)
 {
-    unsigned shard = slab->shard;
-    uint64_t seen = hm_load_relaxed(&slab->life), to;
+    uint64_t seen = hm_load_acquire(&slab->life), to;
+    unsigned set;
     bool list;
     do {
+        /* That of the generation seen, or the exchange fails. */
+        set = hm_load_acquire(&slab->set);
         to = seen - count;
         list =
             (seen & (HM_LIFE_CURRENT | HM_LIFE_LISTED)) == 0 && (to & HM_LIFE_COUNT) != 0;
@@ -395,7 +440,7 @@ bool hm_slab_given(struct hm_slab *slab, unsigned count)
         list_add(slab);
     else if ((to & HM_LIFE_COUNT) == 0 && !(to & HM_LIFE_CURRENT)) {
         if (to & HM_LIFE_LISTED)
-            unlist_empty(slab, shard, to);
+            unlist_empty(slab, set, to);
         else
             slab_unmake(slab);
     }
@@ -457,28 +502,32 @@ static struct hm_slab *adopt_to_purge(struct partial *pl, unsigned cls)
     return slab;
 }
 
+static size_t purge_class(struct partial *pl, unsigned cls)
+{
+    size_t bytes = 0;
+    struct hm_slab *slab;
+    /* As many as are listed now: a slab that others keep changing comes up again. */
+    uint32_t left = hm_load_relaxed(&pl->length[cls]);
+    for (; left > 0 && (slab = adopt_to_purge(pl, cls)) != NULL; left--) {
+        bytes += purge_slab(slab);
+        uint64_t life = hm_load_relaxed(&slab->life);
+        slab->purged = life - HM_LIFE_CURRENT + HM_LIFE_LISTED;
+        hm_slab_let_go(slab);
+    }
+    return bytes;
+}
+
 HM_RARE size_t hm_slab_purge_pages(void)
 {
     size_t bytes = 0;
-    for (unsigned s = 0; s < shard_count; s++)
-        for (unsigned cls = 1; cls < HM_CLASSES; cls++) {
-            struct hm_slab *slab;
-            /* As many as are listed now: a slab that others keep changing comes up again.
-             */
-            uint32_t left = hm_load_relaxed(&partials[s].length[cls]);
-            for (; left > 0 && (slab = adopt_to_purge(&partials[s], cls)) != NULL;
-                 left--) {
-                bytes += purge_slab(slab);
-                uint64_t life = hm_load_relaxed(&slab->life);
-                slab->purged = life - HM_LIFE_CURRENT + HM_LIFE_LISTED;
-                hm_slab_let_go(slab);
-            }
-        }
+    for (uint64_t sets = hm_load_relaxed(&sets_used); sets != 0; sets &= sets - 1)
+        for (unsigned cls = 1; cls < HM_CLASSES; cls++)
+            bytes += purge_class(&partials[__builtin_ctzll(sets)], cls);
     return bytes;
 }
 
 HM_RARE void hm_slab_fork(void (*each)(struct hm_lock *))
 {
-    for (unsigned i = 0; i < shard_count; i++)
+    for (unsigned i = 0; i < set_count; i++)
         each(&partials[i].lock);
 }

@@ -20,15 +20,17 @@
  *    then lowers it. So count 0 without CURRENT means that all bits are set and nobody is
  *    between steps: the thread that brings that about owns the slab and gives its run
  *    back.
- * B3 A slab is on its shard's partial list of its class exactly while LISTED is set and
+ * B3 A slab is on the partial list of its set and class exactly while LISTED is set and
  *    JOINING is not. The thread that sets both puts it there and clears JOINING, under
  *    the list's lock; if the slab became empty meanwhile, it takes it off again.
  * B4 A slab belongs to a thread only while CURRENT. Otherwise it belongs to nobody, so an
  *    idle or dead thread strands at most the slabs that are current for it, and those are
  *    let go when its cache is trimmed or parked.
- * B5 Every slab has a generation of its own. Whoever leaves a listed slab with count 0
- *    takes the list's lock, and the slab off the list only if its life is as it left it:
- *    the slab may have been adopted, and even have become another slab, in between.
+ * B5 Every slab has a generation of its own, and another one whenever it gets another
+ *    home, which happens only while it is CURRENT, and with it another set. Whoever
+ *    leaves a listed slab with count 0 takes the list's lock, and the slab off the list
+ *    only if its life is as it left it: the slab may have been adopted, and even have
+ *    become another slab, in between.
  *
  *   meets         take         give          adopt        let go        unlist empty
  *   take          one thread   B2            CURRENT      one thread    CURRENT
@@ -55,9 +57,9 @@ struct hm_slot {
 void hm_slab_init(unsigned shards);
 
 /* A slab of `class` that becomes CURRENT for the calling thread: a partial one of its
- * shard, of its home (home.h) if one is found soon, else of another shard, else a new
- * one. With `apart`, of other homes only such that have no owner, and are half free.
- * NULL: out of memory, or fork elsewhere. */
+ * home (home.h), else of another, else a new one of the shard. With `apart`, of other
+ * homes only such that have no owner, and are half free. NULL: out of memory, or fork
+ * elsewhere. */
 struct hm_slab *hm_slab_adopt(unsigned shard, unsigned cls, unsigned home, bool apart);
 /* Ends that. */
 void hm_slab_let_go(struct hm_slab *slab);

@@ -175,7 +175,6 @@ static struct hm_slab *make_run(struct hm_superslab *ss, uint32_t at,
     run->units = (uint16_t)want->units;
     run->unit = (uint16_t)at;
     run->cls = want->cls;
-    run->shard = ss->shard;
     for (uint32_t u = at; u < at + want->units; u++)
         ss->head[u] = (uint16_t)at;
     return run;

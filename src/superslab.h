@@ -43,7 +43,7 @@ struct hm_slab {
     uint16_t units;             /* [const] while in use */
     uint16_t unit;              /* [const] number of its first unit */
     uint8_t cls;                /* [const] while in use; HM_STATE_MEDIUM: medium block */
-    uint8_t shard;              /* [const] while in use: whose partial list it goes to */
+    _Atomic uint8_t set;        /* [any] slab.h B3, B5: of the lists it goes on */
     _Atomic uint8_t home;       /* [any, relaxed] home.h; of slabs alone */
     _Atomic uint64_t
         free_map[HM_SLAB_BLOCKS_MAX / 64]; /* slab.h: bit i: block i is free */

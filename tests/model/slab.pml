@@ -4,18 +4,20 @@
  * Each atomic operation of src/slab.c is one step here; between two of them anybody may
  * come. THREADS threads adopt a slab, take blocks, let go, and give blocks back, in any
  * order, MOVES moves each. There are SLABS descriptors and as many runs. A slab whose run
- * was given back may be made anew, with another generation, at once.
+ * was given back may be made anew, with another generation, at once. Who adopts a slab
+ * may give it another home: then it goes on the other of two sets of lists.
  *
  * Verified: bits are cleared only by the thread for which the slab is CURRENT (B2); no
  * block is handed out twice or lost (B1); a run is given back once, and only when all
  * blocks are in the slab (B2); a slab is on a list exactly while it should be, and on its
- * own shard's (B3, B5); one thread at most has it CURRENT (B4); when all is freed, no slab
+ * set's (B3, B5); one thread at most has it CURRENT (B4); when all is freed, no slab
  * is left (B5).
  *
  * Memory orders are not modelled: steps are sequentially consistent.
  *
  * Seeded mistakes, which the model has to find: -DBUG_GENERATION (a new slab may have its
- * predecessor's generation), -DBUG_JOIN (who lists does not look whether the slab became
+ * predecessor's generation), -DBUG_REHOME (a slab that changes its set keeps its
+ * generation), -DBUG_JOIN (who lists does not look whether the slab became
  * empty meanwhile), -DBUG_ORDER (give lowers the count before it sets bits). */
 
 #ifndef THREADS
@@ -39,7 +41,7 @@ typedef Slab {
     /* outside of it */
     byte map;      /* free_map */
     bool in_use;   /* is this run a slab at all? */
-    bit shard;     /* whose lists it goes on */
+    bit set;       /* whose lists it goes on */
     bool on_list;  /* ghost: really on the partial list */
 };
 
@@ -47,10 +49,12 @@ Slab slab[SLABS];
 byte owner[SLABS];      /* ghost: the thread for which it is CURRENT, or NONE */
 byte holder_of[SLABS];  /* ghost: bits of blocks that are out of the slab */
 byte generations;
-bool locked[2];         /* the locks of the two shards' partial lists */
+bool locked[2];         /* the locks of the two sets of partial lists */
 byte held[SLABS];       /* bits of live blocks: any thread may free any of them */
 byte done;
 
+#define life(s) (slab[s].count + 4 * slab[s].current + 8 * slab[s].listed + \
+                 16 * slab[s].joining + 32 * slab[s].generation)
 #define popcount(m) (((m) & 1) + (((m) >> 1) & 1))
 
 inline lock(k)
@@ -82,7 +86,7 @@ inline list_drop_empty(s, k)
         :: slab[s].count == 0 && slab[s].generation == seen_gen &&
            slab[s].listed && !slab[s].current && !slab[s].joining ->
             slab[s].listed = false;
-            assert(slab[s].on_list && slab[s].shard == k); /* list_remove */
+            assert(slab[s].on_list && slab[s].set == k); /* list_remove */
             slab[s].on_list = false;
             gone = true
         :: else
@@ -93,7 +97,7 @@ inline list_drop_empty(s, k)
 /* list_add and list_join: the thread has set LISTED and JOINING. */
 inline list_add(s)
 {
-    k = slab[s].shard;
+    k = slab[s].set;
     lock(k);
     atomic { assert(!slab[s].on_list); slab[s].on_list = true } /* list_push */
     atomic { /* atomic_fetch_and: JOINING off, and what the life was */
@@ -121,7 +125,7 @@ inline unlist_empty(s)
 {
     if
     :: seen_joining /* who lists it will see */
-    :: else -> /* k: the shard as it was before the count was lowered */
+    :: else -> /* k: the set of the generation whose count was lowered */
         lock(k);
         gone = false;
         list_drop_empty(s, k);
@@ -139,7 +143,7 @@ inline slab_make(s)
 {
     atomic { /* hm_run_take, the map, and the life: nobody else knows of it yet */
         slab[s].in_use = true;
-        slab[s].shard = k;
+        slab[s].set = k;
         slab[s].map = ALL;
 #ifndef BUG_GENERATION
         generations++;
@@ -167,22 +171,38 @@ inline adopt_listed(s)
     }
 }
 
+/* Another home, hence the other set: the generation first. */
+inline rehome()
+{
+#ifndef BUG_REHOME
+    atomic {
+        generations++;
+        slab[mine].generation = generations
+    }
+#endif
+    slab[mine].set = 1 - slab[mine].set
+}
+
 /* hm_slab_adopt: the list first, else a new slab. */
 inline adopt()
 {
-    if /* whichever shard's lists it looks at */
+    if /* whichever set it looks at */
     :: k = 0
     :: k = 1
     fi;
     lock(k);
     if
-    :: slab[0].on_list && slab[0].shard == k -> adopt_listed(0); mine = 0
+    :: slab[0].on_list && slab[0].set == k -> adopt_listed(0); mine = 0
 #if SLABS > 1
-    :: slab[1].on_list && slab[1].shard == k -> adopt_listed(1); mine = 1
+    :: slab[1].on_list && slab[1].set == k -> adopt_listed(1); mine = 1
 #endif
     :: else
     fi;
     unlock(k);
+    if
+    :: mine != NONE -> rehome()
+    :: true
+    fi;
     atomic {
         if
         :: mine != NONE
@@ -266,24 +286,37 @@ inline set_bit()
 /* hm_slab_give: lot_give, then hm_slab_given. */
 inline give()
 {
-    k = slab[s].shard;
 #ifndef BUG_ORDER
     set_bit();
 #endif
-    atomic { /* life_change in hm_slab_given */
-        assert(slab[s].in_use && slab[s].count > 0);
-        slab[s].count--;
-        seen = slab[s].count;
-        seen_gen = slab[s].generation;
-        list = !slab[s].current && !slab[s].listed && seen != 0;
-        if
-        :: list -> slab[s].listed = true; slab[s].joining = true
-        :: else
-        fi;
-        seen_current = slab[s].current;
-        seen_listed = slab[s].listed;
-        seen_joining = slab[s].joining
-    }
+    /* hm_slab_given: life is read, the set, and life changed if it still is the same. */
+    again = true;
+    do
+    :: again ->
+        before = life(s);
+        k = slab[s].set;
+        atomic {
+            if
+            :: before == life(s) ->
+                again = false;
+                before = 0;
+                assert(slab[s].in_use && slab[s].count > 0);
+                slab[s].count--;
+                seen = slab[s].count;
+                seen_gen = slab[s].generation;
+                list = !slab[s].current && !slab[s].listed && seen != 0;
+                if
+                :: list -> slab[s].listed = true; slab[s].joining = true
+                :: else
+                fi;
+                seen_current = slab[s].current;
+                seen_listed = slab[s].listed;
+                seen_joining = slab[s].joining
+            :: else
+            fi
+        }
+    :: else -> break
+    od;
 #ifdef BUG_ORDER
     set_bit();
 #endif
@@ -299,7 +332,8 @@ proctype Thread()
 {
     byte mine = NONE, moves = 0, s, one, seen, seen_gen;
     bit k;
-    bool gone, list, seen_current, seen_listed, seen_joining;
+    bool gone, list, again, seen_current, seen_listed, seen_joining;
+    short before;
 
     do
     :: moves < MOVES && mine == NONE -> moves++; adopt()
@@ -321,7 +355,8 @@ proctype Last()
 {
     byte s = 0, one, seen, seen_gen;
     bit k;
-    bool gone, list, seen_current, seen_listed, seen_joining;
+    bool gone, list, again, seen_current, seen_listed, seen_joining;
+    short before;
 
     done == THREADS;
     do

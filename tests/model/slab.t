@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Every interleaving of slab.pml, for some numbers of threads, moves and slabs; and three
+# Every interleaving of slab.pml, for some numbers of threads, moves and slabs; and four
 # seeded mistakes, each of which has to be found. HM_TEST_SCALE=10 adds larger numbers,
 # for which a GB of memory and minutes are needed.
 use strict;
@@ -42,7 +42,7 @@ if (($ENV{HM_TEST_SCALE} || 1) >= 10) {
     is_verified('3 threads, 2 moves each',          '-DTHREADS=3 -DMOVES=2');
 }
 
-for my $bug (qw(BUG_GENERATION BUG_JOIN BUG_ORDER)) {
+for my $bug (qw(BUG_GENERATION BUG_REHOME BUG_JOIN BUG_ORDER)) {
     my $out = search("-DTHREADS=2 -DMOVES=4 -D$bug");
     like($out, qr/assertion violated/, "$bug is found") or diag($out);
 }

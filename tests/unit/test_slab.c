@@ -248,11 +248,13 @@ IN_CHILD(slabs_of_other_shards_are_adopted_before_a_new_one_is_made)
     layers_up("shards = 4\n" CONF);
     struct hm_slab *slab = hm_slab_adopt(2, CLS, HM_HOME_NONE, false);
 
-    REQUIRE(slab->shard == 2 && hm_slab_take(slab, slots, 1, false) == 1);
+    REQUIRE(slab->owner->shard == 2 && hm_slab_take(slab, slots, 1, false) == 1);
     hm_slab_let_go(slab);
+    unsigned set = hm_load_relaxed(&slab->set);
+
     REQUIRE(adopt(0) == slab);
     hm_slab_let_go(slab);
-    REQUIRE(slab->shard == 2); /* it stays where it is */
+    REQUIRE(hm_load_relaxed(&slab->set) == set); /* it stays where it is */
     REQUIRE(hm_slab_adopt(2, CLS, HM_HOME_NONE, false) == slab);
 }
 
@@ -290,30 +292,61 @@ IN_CHILD(apart_one_takes_no_slab_of_anothers_home)
     struct hm_slab *made = hm_slab_adopt(0, CLS, 1, true);
 
     REQUIRE(made != owned && made != full);
-    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == full); /* if it need not be apart */
-    REQUIRE(hm_load_relaxed(&full->home) == 3);
-    hm_slab_let_go(full);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == owned); /* if it need not be apart */
+    REQUIRE(hm_slab_adopt(0, CLS, 1, false) == full);
+    REQUIRE(hm_load_relaxed(&owned->home) == 2 && hm_load_relaxed(&full->home) == 3);
+    hm_slab_let_go(owned);
     REQUIRE(hm_home_pass(2, owner, NULL));
     REQUIRE(hm_slab_adopt(0, CLS, 1, true) == owned && hm_load_relaxed(&owned->home) == 1);
 }
 
-IN_CHILD(ones_own_slab_is_found_behind_many_of_others)
+IN_CHILD(ones_own_slab_is_found_whatever_others_there_are)
 {
-    enum { OTHERS = 30 };
+    enum { MANY = 100 }; /* more than there are sets of lists */
+    struct hm_settle *const owner = (struct hm_settle *)slots; /* whoever that is */
+    struct hm_slab *of[MANY + 1];
+
+    layers_up("shards = 1\n" CONF);
+    for (unsigned home = 1; home <= MANY; home++) {
+        of[home] = partial_of_home(home, 3);
+        REQUIRE(hm_home_pass(home, NULL, owner));
+    }
+    for (unsigned home = 1; home <= MANY; home++)
+        hm_slab_let_go(of[home]);
+    for (unsigned home = 1; home <= MANY; home++)
+        REQUIRE(hm_slab_adopt(0, CLS, home, home % 2 == 0) == of[home]);
+}
+
+IN_CHILD(who_moves_into_a_slab_finds_it_again)
+{
     struct hm_settle *const owner = (struct hm_settle *)slots; /* whoever that is */
 
     layers_up("shards = 1\n" CONF);
-    struct hm_slab *mine = partial_of_home(1, 3), *others[OTHERS];
-    for (unsigned i = 0; i < OTHERS; i++) {
-        others[i] = partial_of_home(i + 2, BLOCKS - 3);
-        REQUIRE(hm_home_pass(i + 2, NULL, owner));
-    }
-    hm_slab_let_go(mine);
-    for (unsigned i = 0; i < OTHERS; i++)
-        hm_slab_let_go(others[i]);
-    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == mine); /* rather than make another */
-    hm_slab_let_go(mine);
-    REQUIRE(hm_slab_adopt(0, CLS, 2, false) == mine); /* there is one that will do */
+    struct hm_slab *slab = partial_of_home(2, 3);
+    uint64_t generation = life(slab) >> HM_LIFE_GENERATION;
+    unsigned set = hm_load_relaxed(&slab->set);
+
+    hm_slab_let_go(slab);
+    REQUIRE(hm_home_pass(1, NULL, owner));
+    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == slab);
+    REQUIRE(hm_load_relaxed(&slab->set) != set && live(slab) == 3);
+    REQUIRE(life(slab) >> HM_LIFE_GENERATION != generation);
+    generation = life(slab) >> HM_LIFE_GENERATION;
+    hm_slab_let_go(slab);
+    struct hm_slab *made = hm_slab_adopt(0, CLS, 2, true);
+
+    REQUIRE(made != slab);
+    hm_slab_let_go(made);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == slab);
+    REQUIRE(life(slab) >> HM_LIFE_GENERATION == generation); /* it stays */
+    REQUIRE(hm_slab_take(slab, slots + 3, BLOCKS, false) == BLOCKS - 3);
+    hm_slab_let_go(slab); /* full */
+    hm_slab_give(slots + 3, 1);
+    REQUIRE(hm_slab_adopt(0, CLS, 1, true) == slab);
+    hm_slab_let_go(slab);
+    hm_slab_give(slots + 4, BLOCKS - 4);
+    hm_slab_give(slots, 3);
+    nothing_is_left();
 }
 
 IN_CHILD(a_block_given_twice_is_found_out)
@@ -407,7 +440,8 @@ int main(void)
         cmocka_unit_test(slabs_of_other_shards_are_adopted_before_a_new_one_is_made),
         cmocka_unit_test(slabs_of_ones_own_home_come_first),
         cmocka_unit_test(apart_one_takes_no_slab_of_anothers_home),
-        cmocka_unit_test(ones_own_slab_is_found_behind_many_of_others),
+        cmocka_unit_test(ones_own_slab_is_found_whatever_others_there_are),
+        cmocka_unit_test(who_moves_into_a_slab_finds_it_again),
         cmocka_unit_test(a_block_given_twice_is_found_out),
         cmocka_unit_test(free_pages_of_partial_slabs_are_purged_and_live_blocks_stay),
         cmocka_unit_test(pages_of_several_units_are_purged_if_they_are_all_within_a_slab),

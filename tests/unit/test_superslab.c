@@ -11,7 +11,7 @@ IN_CHILD(a_run_is_described)
     for (unsigned cls = 1; cls < HM_STATES; cls += cls == 1 ? HM_SMALL_CLASSES : 20) {
         struct hm_slab *run = take(cls, 3, HM_UNIT, NULL);
 
-        REQUIRE(run->cls == cls && run->units == 3 && run->shard == 0);
+        REQUIRE(run->cls == cls && run->units == 3 && run->owner->shard == 0);
         REQUIRE(run->base == run->owner->base + run->unit * HM_UNIT);
         REQUIRE(run->state == hm_window_state(run->base));
         memset(run->base, 1, bytes(run));
