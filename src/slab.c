@@ -22,7 +22,7 @@ struct partial {
 static struct partial first_partial HM_COLD_DATA; /* serves when memory is out at once */
 static struct partial *partials = &first_partial; /* [const] after init */
 static unsigned set_count = 1;                    /* [const] after init */
-static _Atomic uint64_t sets_used;   /* bits of those that ever had a slab listed */
+static _Atomic uint64_t sets_used;   /* [any] bits of those that had a slab listed */
 static _Atomic uint64_t generations; /* B5; the low half is used */
 
 HM_ONCE void hm_slab_init(unsigned shards)
@@ -282,18 +282,17 @@ static struct hm_slab *adopt_partial(unsigned own, unsigned cls, unsigned home,
                                      bool apart)
 {
     struct hm_slab *slab = adopt_from(own, true, cls, home, apart);
-    uint64_t others = hm_load_relaxed(&sets_used) & ~((uint64_t)1 << own);
-    /* From the own one on, so that not all threads begin with the same. */
-    uint64_t above = others >> own << own;
-    for (int round = 0; round < 2 && slab == NULL; round++)
-        for (uint64_t sets = round == 0 ? above : others & ~above;
-             sets != 0 && slab == NULL; sets &= sets - 1)
-            slab = adopt_from((unsigned)__builtin_ctzll(sets), false, cls, home, apart);
+    uint64_t used = hm_load_relaxed(&sets_used);
+    for (unsigned i = 1; i < set_count && slab == NULL; i++) {
+        unsigned set = (own + i) % set_count;
+        if ((used >> set & 1) != 0)
+            slab = adopt_from(set, false, cls, home, apart);
+    }
     return slab;
 }
 
-/* The slab is CURRENT for the calling thread. It gets another home, and with that comes
- * into another set: which is what its generation stands for (B5). */
+/* The slab is CURRENT for the calling thread, and gets another home, with that another
+ * set, and first of all another generation (B5). */
 static void rehome(struct hm_slab *slab, unsigned home, unsigned set)
 {
     uint64_t generation = hm_add_relaxed(&generations, 1) + 1;
