@@ -22,8 +22,11 @@ struct partial {
 static struct partial first_partial HM_COLD_DATA; /* serves when memory is out at once */
 static struct partial *partials = &first_partial; /* [const] after init */
 static unsigned set_count = 1;                    /* [const] after init */
-static _Atomic uint64_t sets_used;   /* [any] bits of those that had a slab listed */
-static _Atomic uint64_t generations; /* B5; the low half is used */
+static _Atomic uint64_t generations;              /* B5; the low half is used */
+
+/* [any] Bits of the sets that ever had a slab listed. The memory of the others is not
+ * touched: a process of one thread uses one as a rule. */
+static _Atomic uint64_t sets_used;
 
 HM_ONCE void hm_slab_init(unsigned shards)
 {
